@@ -1,0 +1,153 @@
+"""Every error a user can cause, each saying what happened, to which item, and what to do.
+
+AdjoinError
+├── InvalidInput (ValueError)       the call's own words or data; nothing of the call was stored
+│   ├── DimensionMismatch           a vector of another length than the collection's
+│   ├── InvalidVector               NaN, infinity, or zero length where a direction is needed
+│   ├── InvalidId · DuplicateId
+│   ├── InvalidContent · InvalidMetadata
+│   ├── InvalidFilter               a `where=` that the filter language does not know
+│   └── InvalidOption               an unknown name, or a number out of its range
+├── NotFound (LookupError)          no such collection, id or path
+├── IdentityMismatch                the collection was embedded with another model
+├── Unsupported                     this engine or embedder cannot do it
+├── MissingExtra (ImportError)      an optional dependency is not installed
+├── UnreadableFile                  a file that could not be read as what it claims to be
+└── StoreError                      the folder or database itself
+    ├── NotAStore · NewerFormat · StoreCorrupted
+    └── StoreLocked · StoreFull · StoreClosed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class AdjoinError(Exception):
+    """The base of all errors that adjoin raises on purpose."""
+
+
+class InvalidInput(AdjoinError, ValueError):
+    """What was passed cannot be used. Nothing of the call was stored."""
+
+
+class DimensionMismatch(InvalidInput):
+    """A vector's length differs from the collection's."""
+
+    @classmethod
+    def of_vector(cls, collection: str, held: int, given: int, embedder: str) -> DimensionMismatch:
+        return cls(
+            f"collection {collection!r} holds {held}-dimensional vectors; this one has {given}. "
+            f"It was created with embedder {embedder!r}. Embed with that model, or use another collection."
+        )
+
+
+class InvalidVector(InvalidInput):
+    """A vector with NaN or infinity, or of zero length under the cosine metric."""
+
+
+class InvalidId(InvalidInput):
+    """An id that is neither a str nor an int of 64 bits."""
+
+
+class DuplicateId(InvalidInput):
+    """An id that exists already, or stands twice in one call."""
+
+    @classmethod
+    def existing(cls, collection: str, ids: Iterable[object]) -> DuplicateId:
+        return cls(
+            f"collection {collection!r} already has {listed(ids)}. Nothing of this call was stored. "
+            "Use upsert() to replace, or give other ids."
+        )
+
+    @classmethod
+    def repeated(cls, ids: Iterable[object]) -> DuplicateId:
+        return cls(
+            f"{listed(ids)} stands more than once in this call. Nothing of it was stored. Give each item its own id."
+        )
+
+
+class InvalidContent(InvalidInput):
+    """An item of a kind that cannot be stored or embedded."""
+
+
+class InvalidMetadata(InvalidInput):
+    """Metadata that cannot be stored faithfully."""
+
+
+class InvalidFilter(InvalidInput):
+    """A filter that is not in the language of docs/filters.md."""
+
+
+class InvalidOption(InvalidInput):
+    """An option with an unknown name or a value out of its range."""
+
+    @classmethod
+    def unknown(cls, kind: str, name: object, known: Iterable[str]) -> InvalidOption:
+        return cls(f"unknown {kind} {name!r}. Known: {', '.join(known)}.")
+
+
+class NotFound(AdjoinError, LookupError):
+    """Something named is not there."""
+
+    def __str__(self) -> str:  # LookupError would show the repr
+        return str(self.args[0]) if self.args else ""
+
+
+class IdentityMismatch(AdjoinError):
+    """The embedder at hand is not the one whose vectors are stored."""
+
+
+class Unsupported(AdjoinError):
+    """The engine or embedder cannot do this, and doing something else silently would be wrong."""
+
+
+class MissingExtra(AdjoinError, ImportError):
+    """An optional dependency is needed."""
+
+    @classmethod
+    def of(cls, package: str, extra: str, purpose: str) -> MissingExtra:
+        return cls(f"{purpose} needs the package {package!r}. Install it with: pip install 'adjoin[{extra}]'")
+
+
+class UnreadableFile(AdjoinError):
+    """A file that could not be read; the others of the call are not affected."""
+
+
+class StoreError(AdjoinError):
+    """Something is wrong with the store's folder or database."""
+
+
+class NotAStore(StoreError):
+    """The folder or file is not an adjoin store. It was not changed."""
+
+
+class NewerFormat(StoreError):
+    """The store was written by a newer adjoin. It was not changed."""
+
+
+class StoreCorrupted(StoreError):
+    """The database is damaged."""
+
+
+class StoreLocked(StoreError):
+    """Another process kept the write lock too long."""
+
+
+class StoreFull(StoreError):
+    """The disk is full, or the store may not be written."""
+
+
+class StoreClosed(StoreError):
+    """The database was closed."""
+
+
+def listed(values: Iterable[object], most: int = 5) -> str:
+    """`'a', 'b' and 3 more`: a few of many values for a message, each cut short."""
+    shown = [_short(repr(value)) for value in values]
+    rest = len(shown) - most
+    return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _short(text: str, most: int = 80) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
