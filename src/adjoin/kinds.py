@@ -1,0 +1,99 @@
+"""When two metadata values are equal, and which comes first: the rules of docs/filters.md.
+
+`canonical` turns a value into a hashable one that equals another's exactly when the filter language holds the
+two values for equal. Numbers and strings stand for themselves; the other kinds are tuples that begin with their
+kind, so that no two kinds can be taken for each other.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Hashable, Mapping
+from datetime import date
+from typing import Any, Final
+
+from adjoin.metadata import MOST_LEVELS, microseconds, plain_scalar
+
+Canonical = Hashable
+
+NUMBER: Final = "number"
+TEXT: Final = "text"
+MOMENT: Final = "datetime"
+LIST: Final = "list"
+BOOL: Final = "bool"
+DICT: Final = "dict"
+ORDERED: Final = frozenset({NUMBER, TEXT, MOMENT})
+NONE: Final = None  # also what a missing key is equal to
+NAN: Final = ("nan",)
+TRUE: Final = (BOOL, True)
+FALSE: Final = (BOOL, False)
+
+
+def canonical(value: Any) -> Canonical:
+    """The value's stand-in for comparison. Raises ValueError for a value that metadata cannot hold.
+
+    >>> canonical(1) == canonical(1.0), canonical(True) == canonical(1), canonical(float("nan"))
+    (True, False, ('nan',))
+    """
+    kind = type(value)
+    if kind is str:
+        return nfc(value)
+    if kind is int or value is None:
+        return value  # type: ignore[no-any-return]
+    if kind is bool:
+        return TRUE if value else FALSE
+    if kind is float:
+        return NAN if math.isnan(value) else value
+    return _canonical_of_rarer(value, 0)
+
+
+def nfc(text: str) -> str:
+    """The text with its characters composed: a Hangul syllable is one code point however it was typed."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def kind_of(stand_in: Canonical) -> str | None:
+    """The kind within which a canonical value has an order, or another tag."""
+    if isinstance(stand_in, tuple):
+        return stand_in[0]  # type: ignore[no-any-return]
+    if stand_in is None:
+        return NONE
+    return TEXT if isinstance(stand_in, str) else NUMBER
+
+
+def sort_key(stand_in: Canonical) -> Any:
+    """What is compared within a kind: a number, a str, or for a datetime its microseconds."""
+    return stand_in[1] if isinstance(stand_in, tuple) else stand_in
+
+
+def elements(stand_in: Canonical) -> tuple[Canonical, ...]:
+    """The canonical elements of a list; none of anything else."""
+    if isinstance(stand_in, tuple) and stand_in[0] == LIST:
+        return stand_in[1]  # type: ignore[no-any-return]
+    return ()
+
+
+def _canonical_of_rarer(value: Any, level: int) -> Canonical:
+    if level > MOST_LEVELS:
+        raise ValueError(f"it is nested more than {MOST_LEVELS} deep, or holds itself")
+    if isinstance(value, date):
+        return (MOMENT, microseconds(value))
+    if isinstance(value, Mapping):
+        return (DICT, frozenset((key, _inner(inner, level)) for key, inner in value.items()))
+    if isinstance(value, list | tuple) or _is_array(value):
+        return (LIST, tuple(_inner(inner, level) for inner in value))
+    plain = plain_scalar(value)
+    if plain is value:
+        raise ValueError(f"it is a {type(value).__name__}, which metadata cannot hold")
+    return canonical(plain)
+
+
+def _inner(value: Any, level: int) -> Canonical:
+    if isinstance(value, list | tuple | Mapping) or _is_array(value):
+        return _canonical_of_rarer(value, level + 1)
+    return canonical(value)
+
+
+def _is_array(value: Any) -> bool:
+    return getattr(value, "ndim", 0) == 1
