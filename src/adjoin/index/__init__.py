@@ -1,1 +1,1 @@
-"""."""
+"""Vectors to neighbours."""
