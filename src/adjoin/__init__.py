@@ -1,3 +1,55 @@
-"""adjoin: things into vectors, kept, and their neighbours found."""
+"""adjoin: things into vectors, kept, and their neighbours found.
+
+>>> import adjoin
+>>> db = adjoin.open("memory://")
+>>> points = db.collection("points", embedder=None, metric="euclidean")
+>>> points.add(vectors=[[0.0, 0.0], [3.0, 4.0]], ids=["here", "there"])
+['here', 'there']
+>>> points.search([0.0, 1.0], k=1).ids
+['here']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from adjoin._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from adjoin.collection import Collection as Collection
+    from adjoin.database import Database as Database
+    from adjoin.database import open as open  # noqa: A004
+    from adjoin.distance import distance as distance
+    from adjoin.embed import Embedder as Embedder
+    from adjoin.embed import embedder as embedder
+    from adjoin.errors import AdjoinError as AdjoinError
+    from adjoin.read import ReadSettings as ReadSettings
+    from adjoin.sync import IndexReport as IndexReport
+    from adjoin.types import Document as Document
+    from adjoin.types import Hit as Hit
+    from adjoin.types import Hits as Hits
+    from adjoin.types import Item as Item
+    from adjoin.types import Like as Like
+    from adjoin.types import Origin as Origin
+
+# Loaded when first asked for, so that `import adjoin` costs little and a command loads what it needs.
+_ROOMS = {
+    "open": "database", "Database": "database", "Collection": "collection", "distance": "distance", "embedder": "embed",
+    "Embedder": "embed", "AdjoinError": "errors", "ReadSettings": "read", "IndexReport": "sync", "Document": "types",
+    "Hit": "types", "Hits": "types", "Item": "types", "Like": "types", "Origin": "types",
+}  # fmt: skip
+
+__all__ = ["__version__", *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'adjoin' has no attribute {name!r}")
+    value = getattr(import_module(f"adjoin.{_ROOMS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

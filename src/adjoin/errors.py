@@ -8,6 +8,7 @@ AdjoinError
 │   ├── InvalidContent · InvalidMetadata
 │   ├── InvalidFilter               a `where=` that the filter language does not know
 │   └── InvalidOption               an unknown name, or a number out of its range
+│       └── UnknownKeyword (TypeError)  a keyword that the function does not have
 ├── NotFound (LookupError)          no such collection, id or path
 ├── IdentityMismatch                the collection was embedded with another model
 ├── Unsupported                     this engine or embedder cannot do it
@@ -85,6 +86,10 @@ class InvalidOption(InvalidInput):
     @classmethod
     def unknown(cls, kind: str, name: object, known: Iterable[str]) -> InvalidOption:
         return cls(f"unknown {kind} {name!r}. Known: {', '.join(known)}.")
+
+
+class UnknownKeyword(InvalidOption, TypeError):
+    """A keyword that the function does not have. Nothing was done."""
 
 
 class NotFound(AdjoinError, LookupError):

@@ -1,0 +1,108 @@
+"""`adjoin search`: neighbours out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adjoin.cli import common
+
+if TYPE_CHECKING:
+    from adjoin.text.excerpt import Excerpt
+    from adjoin.types import Hit, Hits
+
+
+def register(app: typer.Typer) -> None:
+    app.command("search")(search)
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What you want to know, in your own words, in Korean or English.")],
+    db: common.Db = common.DEFAULT_DB,
+    collection: common.Name = common.DEFAULT_NAME,
+    k: Annotated[int, typer.Option("-k", help="How many hits.")] = 5,
+    where: common.WhereText = None,
+    offset: Annotated[int, typer.Option(help="Skip so many hits.")] = 0,
+    recall: Annotated[float, typer.Option(help="The share of true neighbours promised; 1 is exact.")] = 0.95,
+    explain: Annotated[bool, typer.Option("--explain", help="Show how the search was carried out.")] = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """Find what is near to a question, by meaning.
+
+    Each hit shows its score, where it stands (path:line), and the passage that is nearest to the question.
+
+    [bold]adjoin search "how do I copy a folder?" -k 3 --where '{"year": {"$gte": 2020}}'[/bold]
+    """
+    from adjoin.query.passages import passages
+
+    with common.opened(db, collection) as source:
+        hits = source.search(query, k=k, where=common.parse_where(where), offset=offset, recall=recall)
+        found = passages(hits, query, source.embedder)
+    if as_json:
+        common.print_json({"query": query, "hits": [_as_dict(*pair) for pair in zip(hits, found, strict=True)]}
+                          | ({"plan": _plan(hits)} if explain else {}))  # fmt: skip
+        return
+    if not hits:
+        typer.echo(
+            "nothing found" + (": no row matches the filter" if where else "; the collection is empty"), err=True
+        )
+    print_hits(list(hits), found)
+    if explain:
+        typer.echo(f"\n{hits.explain()}")
+
+
+def print_hits(hits: list[Hit], found: list[Excerpt | None]) -> None:
+    """Rank, score, place and the marked excerpt of each hit; plain text where stdout is not a terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    for hit, excerpt in zip(hits, found, strict=True):
+        console.print(_title(hit, excerpt))
+        if excerpt is not None:
+            console.print(_marked(excerpt))
+        console.print()
+
+
+def _title(hit: Hit, excerpt: Excerpt | None) -> Any:
+    from rich.text import Text
+
+    title = Text.assemble(
+        (f"{hit.rank}. ", "bold"), (f"{hit.score:.3f}  ", "green"), (_place(hit, excerpt), "bold cyan")
+    )
+    name = hit.origin.name if hit.origin else None
+    heading = " › ".join(hit.origin.heading) if hit.origin else ""
+    for part in (name, heading):
+        if part:
+            title.append(f"  {part}", "dim")
+    return title
+
+
+def _place(hit: Hit, excerpt: Excerpt | None) -> str:
+    return common.place(hit.origin, repr(hit.id))
+
+
+def _marked(excerpt: Excerpt) -> Any:
+    """The excerpt, indented, its best sentence underlined and the words of the question bold."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    text = Text(excerpt.text)
+    text.stylize("underline", *excerpt.passage)
+    for span in excerpt.spans:
+        text.stylize("bold yellow", *span)
+    return Padding(text, (0, 0, 0, 3))
+
+
+def _as_dict(hit: Hit, excerpt: Excerpt | None) -> dict[str, Any]:
+    plain = hit.to_dict() | {"place": common.place(hit.origin, hit.id)}
+    if excerpt is None:
+        return plain
+    marks = [list(span) for span in excerpt.spans]
+    return plain | {"excerpt": excerpt.text, "passage": list(excerpt.passage), "marks": marks}
+
+
+def _plan(hits: Hits) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(hits.plan)

@@ -1,0 +1,264 @@
+"""A collection: things, their vectors, and their neighbours. It embeds, asks the engine, and dresses what comes back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, overload
+
+from adjoin import ingest
+from adjoin.engine import CollectionSpec, Engine, Mode, SearchRequest
+from adjoin.errors import InvalidInput, InvalidOption, NotFound
+from adjoin.query.ask import Options, Query, as_requested, query_vectors
+from adjoin.query.hits import dress
+from adjoin.strict import strict
+from adjoin.types import Content, Document, Hits, Id, Item, Metadata, Progress, Where
+
+if TYPE_CHECKING:
+    from adjoin.embed import Embedder
+    from adjoin.read import ReadSettings
+    from adjoin.sync import IndexReport, Told
+
+_log = logging.getLogger(__name__)
+
+
+class Collection:
+    """Rows of one kind, embedded by one model and compared by one metric. `Database.collection` makes them.
+
+    Reading sees what had been committed when the call began; a write that returned is on disk.
+    """
+
+    def __init__(self, engine: Engine, spec: CollectionSpec, embedder: Callable[[], Embedder | None]) -> None:
+        self._engine = engine
+        self._spec = spec
+        self._embedder = embedder
+
+    @property
+    def name(self) -> str:
+        return self._spec.name
+
+    @property
+    def metric(self) -> str:
+        return self._spec.metric
+
+    @property
+    def dim(self) -> int | None:
+        """Of the vectors; None until the first arrives, where the user brings them."""
+        if self._spec.dim is None:
+            self._spec = self._engine.spec(self.name) or self._spec
+        return self._spec.dim
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """The model, loaded when it is first used; None where the user brings the vectors."""
+        return self._embedder()
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __repr__(self) -> str:
+        embedder = self._spec.embedder or "vectors brought"
+        return f"Collection({self.name!r}, {self.count():,} documents, {embedder}, {self.metric}, {self.dim or '?'} dimensions)"
+
+    @strict
+    def add(
+        self,
+        items: Iterable[Content | Item] | Content | Item | None = None,
+        ids: Iterable[Id] | Id | None = None,
+        metadata: Iterable[Metadata] | Metadata | None = None,
+        vectors: ingest.Vectors | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> list[Id]:
+        """Store new items and return their ids, made up where none are given. When it returns, they are on disk.
+
+        items: texts, records (dicts), bytes or `Item`s; None with `vectors`. A generator streams in bounded memory.
+        metadata: one dict for each item, or one for all. vectors: (n, dim); items without one are embedded.
+        Raises DuplicateId for an id that exists, and InvalidInput and its kin; nothing of the call is then stored.
+        """
+        return self._write(items, ids, metadata, vectors, progress, "add")
+
+    @strict
+    def upsert(
+        self,
+        items: Iterable[Content | Item] | Content | Item | None = None,
+        ids: Iterable[Id] | Id | None = None,
+        metadata: Iterable[Metadata] | Metadata | None = None,
+        vectors: ingest.Vectors | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> list[Id]:
+        """Like `add`, but an id that exists is replaced, and a row that is the same already is left alone."""
+        return self._write(items, ids, metadata, vectors, progress, "upsert")
+
+    def _write(
+        self, items: Any, ids: Any, metadata: Any, vectors: Any, progress: Progress | None, mode: Mode
+    ) -> list[Id]:
+        given = ingest.gather(items, ids, metadata, vectors)
+        total = next(
+            (len(x) for x in (items, vectors) if hasattr(x, "__len__") and not isinstance(x, str | bytes)), None
+        )
+        tally, written = ingest.Tally(), list[Id]()
+
+        def remembering() -> Iterator[Any]:
+            for batch in ingest.batches(
+                given, self._spec, self._engine, self._embedder, tally, total=total, progress=progress
+            ):
+                written.extend(row.id for row in batch.rows)
+                yield batch
+
+        self._engine.write(self.name, remembering(), mode=mode)
+        if tally.truncated:
+            _log.warning(
+                "%d of %d texts are longer than the embedder reads; what lies beyond is stored but not searched. "
+                "Split them, or use index().", tally.truncated, len(written),
+            )  # fmt: skip
+        return written
+
+    @strict
+    def update(self, ids: Iterable[Id] | Id, metadata: Iterable[Metadata] | Metadata, *, replace: bool = False) -> int:
+        """Merge metadata into rows that exist, or replace theirs; returns how many.
+
+        metadata: one dict for all ids, or one for each. Raises NotFound for a missing id; nothing is then changed.
+        """
+        checked = ingest.check_ids(ids)
+        changes = [metadata] * len(checked) if isinstance(metadata, Mapping) else list(metadata)
+        if len(changes) != len(checked):
+            raise InvalidInput(f"{len(checked)} ids and {len(changes)} metadata. Give one dict, or one for each id.")
+        return self._engine.update(self.name, list(zip(checked, changes, strict=True)), replace=replace)
+
+    @strict
+    def delete(self, ids: Iterable[Id] | Id | None = None, *, where: Where | None = None) -> int:
+        """Remove rows by id or by filter, and return how many there were. Unknown ids do not count.
+
+        `where={}` matches every row.
+        """
+        if (ids is None) == (where is None):
+            raise InvalidOption(
+                "delete() takes either ids or where=, so that nothing goes by mistake. where={} is every row."
+            )
+        return self._engine.delete(self.name, ids=None if ids is None else ingest.check_ids(ids), where=where)
+
+    @overload
+    def get(self, ids: Id, *, vectors: bool = False) -> Document | None: ...  # type: ignore[overload-overlap]  # a str is one id
+    @overload
+    def get(self, ids: Iterable[Id], *, vectors: bool = False) -> list[Document]: ...
+    @strict
+    def get(self, ids: Iterable[Id] | Id, *, vectors: bool = False) -> list[Document] | Document | None:
+        """Rows by id: one or None for a single id; for several, those that exist, in the order asked."""
+        documents = self._engine.get(self.name, ingest.check_ids(ids), with_vectors=vectors)
+        if isinstance(ids, str | int):
+            return documents[0] if documents else None
+        return documents
+
+    @strict
+    def count(self, where: Where | None = None) -> int:
+        """How many rows there are, or match."""
+        return self._engine.count(self.name, where)
+
+    @strict
+    def scan(self, where: Where | None = None, *, vectors: bool = False) -> Iterator[Document]:
+        """Every row, or those that match, in the order of storing, as of the first `next`, in bounded memory."""
+        return self._engine.scan(self.name, where, with_vectors=vectors)
+
+    @strict
+    def search(
+        self,
+        query: Query,
+        k: int = 10,
+        where: Where | None = None,
+        recall: float = 0.95,
+        mode: str = "auto",
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
+        exact: bool = False,
+    ) -> Hits:
+        """The k nearest rows, nearest first, ties by id; fewer only when fewer match.
+
+        query: a text, a vector, or `Like(ids, unlike=ids)`, which leaves its own ids out.
+        where: see docs/filters.md. recall: the share of the true neighbours that is promised, in (0, 1]; 1.0, or
+        `exact=True`, is exact. offset: skip so many. max_distance: the metric's own, inclusive.
+        """
+        options = as_requested(k, recall, mode, offset, max_distance, exact)
+        return self._search([query], options, where)[0]
+
+    @strict
+    def search_many(
+        self,
+        queries: Sequence[Query] | Any,
+        k: int = 10,
+        where: Where | None = None,
+        recall: float = 0.95,
+        mode: str = "auto",
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
+        exact: bool = False,
+    ) -> list[Hits]:
+        """`search` for many queries on one snapshot, and faster than one by one. queries: a list, or a matrix (q, dim)."""
+        if isinstance(queries, str | bytes | Mapping):
+            raise InvalidInput(
+                f"search_many() takes a list of queries, not one {type(queries).__name__}. Use search()."
+            )
+        options = as_requested(k, recall, mode, offset, max_distance, exact)
+        return self._search(list(queries), options, where)
+
+    def _search(self, queries: Sequence[Query], options: Options, where: Where | None) -> list[Hits]:
+        if not queries:
+            return []
+        began = time.perf_counter()
+        vectors, left_out = query_vectors(
+            queries, self._engine, self._engine.spec(self.name) or self._spec, self._embedder
+        )
+        embed_ms = (time.perf_counter() - began) * 1000 / len(queries)
+        request = SearchRequest(
+            vectors, options.offset + options.k + max(map(len, left_out)), where, options.recall, options.max_distance
+        )
+        found = self._engine.search(self.name, request)
+        return [
+            dress(one, query, self._spec.metric, options, leave_out, embed_ms)
+            for one, query, leave_out in zip(found, queries, left_out, strict=True)
+        ]
+
+    @strict
+    def index(
+        self,
+        paths: str | PathLike[str] | Iterable[str | PathLike[str]],
+        *,
+        settings: ReadSettings | None = None,
+        progress: Progress | None = None,
+        tell: Told | None = None,
+    ) -> IndexReport:
+        """Bring the collection in step with files and folders: read what changed, remove what has gone.
+
+        Interrupted at any moment, it goes on where it was the next time. Unreadable files are in the report.
+        """
+        from adjoin.sync import sync
+
+        chosen = [paths] if isinstance(paths, str | PathLike) else list(paths)
+        return sync(self._engine, self._spec, self._embedder, chosen, settings=settings, progress=progress, tell=tell)
+
+    @strict
+    def index_items(
+        self, items: Iterable[Item], *, total: int | None = None, progress: Progress | None = None
+    ) -> IndexReport:
+        """Bring items that have ids of their own into the collection; those that are there already are left alone.
+
+        Unlike `upsert` it commits every few hundred, so that an interrupted run goes on where it was, and reports.
+        """
+        from adjoin.sync import sync_items
+
+        return sync_items(self._engine, self._spec, self._embedder, items, total=total, progress=progress)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts and bytes, with what the collection is."""
+        spec = self._engine.spec(self.name)
+        if spec is None:
+            raise NotFound(f"the collection {self.name!r} was dropped.")
+        return {
+            "collection": spec.name, "metric": spec.metric, "dim": spec.dim, "embedder": spec.embedder, "index": spec.index,
+            **self._engine.stats(self.name),
+        }  # fmt: skip

@@ -1,0 +1,173 @@
+"""What adjoin asks of a database: the `Engine` protocol, what passes through it, and what an engine can do.
+
+An engine keeps rows and finds neighbours. It knows nothing of embedders: vectors come in ready, and the
+embedder's name and identity are two texts that it keeps with a collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
+
+from adjoin.types import Content, Document, Id, Metric, Origin, Plan, Where
+
+if TYPE_CHECKING:
+    from adjoin.types import Floats
+
+Mode: TypeAlias = Literal["add", "upsert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What an engine can do by itself, stated once.
+
+    metrics: those it computes. filters: the operators it evaluates. durable: what it acknowledges survives the process.
+    writers: how many processes may write at once. atomic: a call is stored whole or not at all.
+    """
+
+    metrics: frozenset[Metric]
+    filters: frozenset[str]
+    durable: bool
+    atomic: bool
+    writers: Literal["one", "many"]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
+    """What a collection is, apart from its rows.
+
+    dim: None until the first vector arrives, where the user brings the vectors.
+    embedder: the name that opens it again, None where the user brings the vectors. identity: its identity as JSON.
+    """
+
+    name: str
+    metric: Metric = "cosine"
+    dim: int | None = None
+    embedder: str | None = None
+    identity: str | None = None
+    index: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A document on its way in. text_hash: of what was embedded, so that its vector can be found again."""
+
+    id: Id
+    content: Content
+    metadata: Mapping[str, Any]
+    origin: Origin | None = None
+    text_hash: bytes | None = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows with their vectors, float32 (n, dim), and what else changes with them.
+
+    delete: ids that go, before the rows come. notes: what the caller wants to remember; None forgets a key.
+    """
+
+    rows: Sequence[Row] = ()
+    vectors: Floats | None = None
+    delete: Sequence[Id] = ()
+    notes: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did. unchanged: rows that were there already, to the last bit, and were left alone."""
+
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """vectors: queries, float32 (q, dim). recall: in (0, 1]; 1.0 is exact. max_distance: the metric's own, inclusive."""
+
+    vectors: Floats
+    k: int
+    where: Where | None = None
+    recall: float = 0.95
+    max_distance: float | None = None
+    with_vectors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    document: Document
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One query's neighbours, by distance and then by id, and how they were found."""
+
+    neighbours: list[Neighbour]
+    plan: Plan
+
+
+class Engine(Protocol):
+    """A database that adjoin can keep collections in.
+
+    Every method that names a collection raises NotFound when there is none of that name, but `spec`.
+    Driver errors are translated into `adjoin.errors`, with the cause kept.
+    """
+
+    abilities: ClassVar[Abilities]
+    location: str
+
+    def collections(self) -> list[CollectionSpec]: ...
+
+    def spec(self, name: str) -> CollectionSpec | None: ...
+
+    def create(self, spec: CollectionSpec) -> CollectionSpec:
+        """Make the collection and return its spec; one that exists is returned as it is."""
+        ...
+
+    def drop(self, name: str) -> None: ...
+
+    def write(self, name: str, batches: Iterable[Batch], *, mode: Mode) -> Written:
+        """Store all batches, or nothing. Streams: holds one batch at a time. Returns when it is durable.
+
+        Raises DuplicateId for an id that exists (`add`) or stands twice in the call (both modes),
+        DimensionMismatch for a vector of another length.
+        """
+        ...
+
+    def update(self, name: str, changes: Iterable[tuple[Id, Mapping[str, Any]]], *, replace: bool) -> int:
+        """Merge into, or replace, the metadata of rows. Raises NotFound, with nothing changed, if one is missing."""
+        ...
+
+    def delete(self, name: str, *, ids: Sequence[Id] | None = None, where: Where | None = None) -> int:
+        """Remove rows by id or by filter; returns how many there were."""
+        ...
+
+    def get(self, name: str, ids: Sequence[Id], *, with_vectors: bool = False) -> list[Document]:
+        """Those of the ids that exist, in the order asked."""
+        ...
+
+    def count(self, name: str, where: Where | None = None) -> int: ...
+
+    def scan(self, name: str, where: Where | None = None, *, with_vectors: bool = False) -> Iterator[Document]:
+        """Every row as of the moment of the first `next`, in the order of storing, in bounded memory."""
+        ...
+
+    def search(self, name: str, request: SearchRequest) -> list[Found]:
+        """The neighbours of each query, all queries on one snapshot. Never fewer than k while k match."""
+        ...
+
+    def known_vectors(self, name: str, text_hashes: Sequence[bytes]) -> dict[bytes, Floats]:
+        """Stored vectors of texts that were embedded before; a hash that is not known is left out."""
+        ...
+
+    def notes(self, name: str, prefix: str = "") -> dict[str, str]:
+        """What was remembered through `Batch.notes`, by key."""
+        ...
+
+    def stats(self, name: str) -> dict[str, Any]: ...
+
+    def close(self) -> None: ...

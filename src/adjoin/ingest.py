@@ -1,0 +1,239 @@
+"""From what a user passes to rows with vectors: ids checked, texts embedded once, batches of bounded size."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adjoin.distance import check_vectors
+from adjoin.engine import Batch, CollectionSpec, Engine, Row
+from adjoin.errors import InvalidContent, InvalidId, InvalidInput
+from adjoin.hashing import hash_text
+from adjoin.types import Content, Id, Item, Metadata, Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from adjoin.embed import Embedder
+    from adjoin.types import Floats
+
+EMBED_ROWS = 256  # texts embedded between two looks at the clock
+GIVEN_ROWS = 8192
+
+GetEmbedder = Callable[[], "Embedder | None"]
+"""Gives the collection's embedder, loading it when it is first needed."""
+
+Vectors = Sequence[Sequence[float]] | Iterable[Sequence[float]] | Any
+
+
+def gather(
+    items: Iterable[Content | Item] | Content | Item | None,
+    ids: Iterable[Id] | Id | None,
+    metadata: Iterable[Metadata] | Metadata | None,
+    vectors: Vectors | None,
+) -> Iterator[Item]:
+    """One Item for each thing passed, in order; streams when the arguments do.
+
+    A single str, bytes, dict or Item is one item. A single metadata dict goes to every item.
+    Raises InvalidInput when the arguments differ in length.
+    """
+    if isinstance(items, str | bytes | Mapping | Item):
+        items = [items]
+        vectors = None if vectors is None else np.atleast_2d(np.asarray(vectors))
+    ids = [ids] if isinstance(ids, str | int) else ids
+    lengths = {
+        name: len(value)
+        for name, value in (("items", items), ("ids", ids), ("metadata", metadata), ("vectors", vectors))
+        if isinstance(value, Sized) and not isinstance(value, Mapping)
+    }
+    if len(set(lengths.values())) > 1:
+        counted = ", ".join(f"{count} {name}" for name, count in lengths.items())
+        raise InvalidInput(f"the arguments differ in length: {counted}. Give one of each for every item.")
+    if items is None and vectors is None:
+        raise InvalidInput("nothing to store: give items=, vectors=, or both.")
+    return _zipped(items, ids, metadata, vectors)
+
+
+_END = object()
+
+
+def _zipped(items: Any, ids: Any, metadata: Any, vectors: Any) -> Iterator[Item]:
+    same = (
+        itertools.repeat(metadata if metadata is not None else {})
+        if metadata is None or isinstance(metadata, Mapping)
+        else None
+    )
+    columns = {"items": items, "ids": ids, "metadata": None if same else metadata, "vectors": vectors}
+    given = {name: iter(column) for name, column in columns.items() if column is not None}
+    for number in itertools.count():
+        values = {name: next(column, _END) for name, column in given.items()}
+        ended = [name for name, value in values.items() if value is _END]
+        if len(ended) == len(values):
+            return
+        if ended:
+            raise InvalidInput(f"{ended[0]} ended after {number}, before the rest. Give one of each for every item.")
+        yield _item(values, next(same) if same else values["metadata"])
+
+
+def _item(values: Mapping[str, Any], metadata: Any) -> Item:
+    content = values.get("items")
+    item = content if isinstance(content, Item) else Item(content)
+    if "ids" in values:
+        item = replace(item, id=values["ids"])
+    if "vectors" in values:
+        item = replace(item, vector=values["vectors"])
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, Mapping):
+        raise InvalidInput(f"metadata of an item is a dict, not {type(metadata).__name__}.")
+    return replace(item, metadata={**item.metadata, **metadata}) if metadata else item
+
+
+def check_id(id_: object) -> Id:
+    """The id as it is kept: a str as it came, an int of 64 bits. NumPy's scalars become Python's."""
+    if isinstance(id_, np.integer | np.str_):
+        id_ = id_.item()
+    if isinstance(id_, bool) or not isinstance(id_, str | int):
+        raise InvalidId(f"an id is a str or an int, not {type(id_).__name__} ({id_!r:.80}).")
+    if isinstance(id_, int):
+        if not -(2**63) <= id_ < 2**63:
+            raise InvalidId(f"the id {id_} does not fit 64 bits. Use a str.")
+        return id_
+    try:
+        id_.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidId(f"the id {id_!r:.80} has a lone surrogate, which no encoding can keep.") from exc
+    return id_
+
+
+def check_ids(ids: Iterable[Id] | Id) -> list[Id]:
+    return [check_id(id_) for id_ in ([ids] if isinstance(ids, str | int | np.integer) else ids)]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the texts: computed anew, or found among those stored; cut at the model's limit."""
+
+    embedded: int = 0
+    reused: int = 0
+    truncated: int = 0
+
+
+def batches(
+    items: Iterator[Item],
+    spec: CollectionSpec,
+    engine: Engine,
+    embedder: GetEmbedder,
+    tally: Tally,
+    *,
+    total: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Batch]:
+    """Rows with their vectors, a bounded number at a time, embedding those that came without."""
+    done = 0
+    for block in blocks(items):
+        yield batch(block, spec, engine, embedder, tally)
+        done += len(block)
+        if progress:
+            progress(done, total)
+
+
+def blocks(items: Iterator[Item]) -> Iterator[list[Item]]:
+    """Large blocks of items that bring their vectors, small ones of those to be embedded."""
+    for first in items:
+        most = EMBED_ROWS if first.vector is None else GIVEN_ROWS
+        yield [first, *itertools.islice(items, most - 1)]
+
+
+def batch(items: Sequence[Item], spec: CollectionSpec, engine: Engine, embedder: GetEmbedder, tally: Tally) -> Batch:
+    """One batch of rows. Raises InvalidInput and its kin for what cannot be stored or embedded."""
+    texts = {n: embedded_text(item) for n, item in enumerate(items) if item.vector is None}
+    hashes = {n: hash_text(text) for n, text in texts.items() if isinstance(text, str)}
+    vectors = _Assembly(len(items))
+    vectors.put_given([(n, item.vector) for n, item in enumerate(items) if item.vector is not None], spec)
+    truncated = _embed(texts, hashes, spec, engine, embedder(), vectors, tally) if texts else set()
+    rows = [
+        Row(
+            id=uuid.uuid4().hex if item.id is None else check_id(item.id),
+            content=dict(item.content) if isinstance(item.content, Mapping) else item.content,
+            metadata=item.metadata,
+            origin=item.origin,
+            text_hash=hashes.get(n),
+            truncated=n in truncated,
+        )
+        for n, item in enumerate(items)
+    ]
+    return Batch(rows, vectors.matrix)
+
+
+def embedded_text(item: Item) -> Content:
+    """What the embedder sees: the context above the content, where there is one."""
+    return f"{item.context}\n{item.content}" if item.context and isinstance(item.content, str) else item.content
+
+
+class _Assembly:
+    """Collects the rows of a matrix whose width the first of them decides."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.matrix: Floats | None = None
+
+    def put(self, places: Sequence[int], vectors: NDArray[np.float32]) -> None:
+        if self.matrix is None:
+            self.matrix = np.empty((self._count, vectors.shape[1]), np.float32)
+        self.matrix[list(places)] = vectors
+
+    def put_given(self, given: list[tuple[int, Any]], spec: CollectionSpec) -> None:
+        if given:
+            check = check_vectors([vector for _, vector in given], dim=spec.dim, metric=spec.metric)
+            self.put([n for n, _ in given], check)
+
+
+def _embed(
+    texts: dict[int, Content],
+    hashes: dict[int, bytes],
+    spec: CollectionSpec,
+    engine: Engine,
+    embedder: Embedder | None,
+    vectors: _Assembly,
+    tally: Tally,
+) -> set[int]:
+    """Put the vector of every text in its place; returns the places whose text was cut at the model's limit."""
+    if embedder is None:
+        raise InvalidContent(
+            f"collection {spec.name!r} has no embedder, so every item needs a vector. Pass vectors=, or make a collection "
+            "with embedder='default'."
+        )
+    known = engine.known_vectors(spec.name, list(hashes.values()))
+    new: dict[bytes | int, int] = {}
+    for n in texts:
+        if hashes.get(n) not in known:
+            new.setdefault(hashes.get(n, n), n)
+    computed = embedder.embed([texts[n] for n in new.values()], kind="document") if new else None
+    place = {key: row for row, key in enumerate(new)}
+    for n in texts:
+        held = known.get(hashes[n]) if n in hashes else None
+        if held is None:
+            assert computed is not None
+            held = computed[place[hashes.get(n, n)]]
+        vectors.put([n], held[None, :])
+    tally.embedded += len(new)
+    tally.reused += len(texts) - len(new)
+    truncated = _truncated(texts, embedder)
+    tally.truncated += len(truncated)
+    return truncated
+
+
+def _truncated(texts: dict[int, Content], embedder: Embedder) -> set[int]:
+    """The places of texts longer than the embedder reads. Only long ones are counted: a token has a character at least."""
+    most = getattr(embedder, "max_tokens", None)
+    count = getattr(embedder, "count_tokens", None)
+    if most is None or count is None:
+        return set()
+    long = {n: text for n, text in texts.items() if isinstance(text, str) and len(text) > most // 2}
+    return {n for n, tokens in zip(long, count(list(long.values())), strict=True) if tokens > most} if long else set()

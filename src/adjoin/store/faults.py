@@ -1,0 +1,54 @@
+"""SQLite's errors in the words of `adjoin.errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from adjoin.errors import AdjoinError, InvalidContent, StoreCorrupted, StoreError, StoreFull, StoreLocked
+
+
+@contextmanager
+def translated(location: str, write_timeout_s: float) -> Iterator[None]:
+    """Turn what SQLite raises inside into an AdjoinError that says what to do, with the cause kept."""
+    try:
+        yield
+    except apsw.Error as exc:
+        raise _translate(exc, location, write_timeout_s) from exc
+
+
+def _translate(exc: apsw.Error, location: str, write_timeout_s: float) -> AdjoinError:
+    match exc:
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreLocked(
+                f"another process or thread has been writing to {location} for more than {write_timeout_s:g} s, so nothing "
+                "of this call was stored. Try again when it is done, or open the store with a larger write_timeout_s=."
+            )
+        case apsw.CorruptError() | apsw.NotADBError():
+            return corrupted(location, str(exc))
+        case apsw.FullError():
+            return StoreFull(
+                f"no space left for {location}. Nothing of this call was stored. Free some space and call again."
+            )
+        case apsw.IOError():
+            return StoreFull(
+                f"the system refused to write or read {location} ({exc}). Nothing of this call was stored. "
+                "Is the disk full, or over its quota?"
+            )
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | apsw.AuthError():
+            return StoreError(f"{location} may not be written by this user ({exc}). Check the folder's permissions.")
+        case apsw.TooBigError():
+            return InvalidContent(
+                "a content or metadata is larger than 1 GB, the most that one row can hold. Split it."
+            )
+        case _:
+            return StoreError(f"{location}: {exc}")
+
+
+def corrupted(location: str, detail: str) -> StoreCorrupted:
+    return StoreCorrupted(
+        f"the database in {location} is damaged ({detail}). It was left as it is. "
+        "Restore the folder from a copy, or index the sources again into a new one."
+    )

@@ -1,0 +1,191 @@
+"""How rows get in, change and go: statements inside a write transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import apsw
+
+from adjoin import metadata as metadata_codec
+from adjoin.engine import Batch, Mode, Written
+from adjoin.errors import DuplicateId, NotFound, listed
+from adjoin.store import rows as row_codec
+from adjoin.store.rows import Encoded, blocks, marks
+from adjoin.types import Id
+
+_INSERT_DOCUMENT = """
+    INSERT INTO documents (collection, id, kind, content, metadata, origin, text_hash, row_hash, truncated)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SPOOL = """
+    CREATE TEMP TABLE spool (
+        n INTEGER PRIMARY KEY, id ANY NOT NULL UNIQUE, kind INTEGER, content ANY, metadata TEXT, origin TEXT,
+        text_hash BLOB, row_hash BLOB, truncated INTEGER, vector BLOB
+    ) STRICT
+"""
+
+
+class Writer:
+    """Writes batches into one collection, in a transaction that is the caller's."""
+
+    def __init__(self, connection: apsw.Connection, key: int, name: str, mode: Mode) -> None:
+        self._connection = connection
+        self._key = key
+        self._name = name
+        self._mode = mode
+        self.written = Written()
+
+    def put(self, batch: Batch) -> None:
+        encoded = encode(batch)
+        deleted = delete_ids(self._connection, self._key, list(batch.delete))
+        self.written = dataclasses.replace(self.written, deleted=self.written.deleted + deleted)
+        self.put_encoded(encoded)
+        remember(self._connection, self._key, batch.notes)
+
+    def put_encoded(self, encoded: list[Encoded]) -> None:
+        added, replaced, unchanged = self._insert(encoded)
+        before = self.written
+        self.written = Written(
+            before.added + added, before.replaced + replaced, before.unchanged + unchanged, before.deleted
+        )
+
+    def _insert(self, encoded: list[Encoded]) -> tuple[int, int, int]:
+        held = self._held([row[0] for row in encoded])
+        if held and self._mode == "add":
+            raise DuplicateId.existing(self._name, held)
+        changed = [row for row in encoded if held.get(row[0]) != row[6]]
+        replaced = delete_ids(self._connection, self._key, [row[0] for row in changed if row[0] in held])
+        # One pass each: the documents get consecutive seqs, because AUTOINCREMENT counts up and no one else writes.
+        first = self._next_seq()
+        self._connection.executemany(_INSERT_DOCUMENT, ((self._key, *row[:8]) for row in changed))
+        self._connection.executemany(
+            "INSERT INTO vectors (seq, vector) VALUES (?, ?)", ((first + n, row[8]) for n, row in enumerate(changed))
+        )
+        return len(changed) - replaced, replaced, len(encoded) - len(changed)
+
+    def _held(self, ids: list[Id]) -> dict[Id, bytes]:
+        """The row hashes of those ids that exist."""
+        found: dict[Id, bytes] = {}
+        for block in blocks(ids):
+            sql = f"SELECT id, row_hash FROM documents WHERE collection = ? AND id IN ({marks(block)})"
+            found.update(self._connection.execute(sql, (self._key, *block)))
+        return found
+
+    def _next_seq(self) -> int:
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'documents'").fetchone()
+        return (row[0] if row else 0) + 1
+
+
+def encode(batch: Batch) -> list[Encoded]:
+    """Every row of the batch as it will be stored, refusing what cannot be, before anything is written."""
+    if not batch.rows:
+        return []
+    assert batch.vectors is not None
+    refuse_repeated([row.id for row in batch.rows])
+    return [row_codec.encode(row, vector) for row, vector in zip(batch.rows, batch.vectors, strict=True)]
+
+
+def refuse_repeated(ids: list[Id]) -> None:
+    if len(set(ids)) != len(ids):
+        raise DuplicateId.repeated([id_ for id_, count in Counter(ids).items() if count > 1])
+
+
+def delete_ids(connection: apsw.Connection, key: int, ids: list[Id]) -> int:
+    """Remove rows by id; those that are not there do not count."""
+    deleted = 0
+    for block in blocks(ids):
+        sql = f"SELECT seq FROM documents WHERE collection = ? AND id IN ({marks(block)})"
+        deleted += delete_seqs(connection, [seq for (seq,) in connection.execute(sql, (key, *block))])
+    return deleted
+
+
+def delete_seqs(connection: apsw.Connection, seqs: list[int]) -> int:
+    for block in blocks(seqs):
+        connection.execute(f"DELETE FROM vectors WHERE seq IN ({marks(block)})", block)
+        connection.execute(f"DELETE FROM documents WHERE seq IN ({marks(block)})", block)
+    return len(seqs)
+
+
+def remember(connection: apsw.Connection, key: int, notes: Mapping[str, str | None]) -> None:
+    gone = [note for note, value in notes.items() if value is None]
+    kept = [(key, note, value) for note, value in notes.items() if value is not None]
+    connection.executemany("DELETE FROM notes WHERE collection = ? AND key = ?", ((key, note) for note in gone))
+    connection.executemany("INSERT OR REPLACE INTO notes (collection, key, value) VALUES (?, ?, ?)", kept)
+
+
+def change_metadata(
+    connection: apsw.Connection, key: int, name: str, changes: Iterable[tuple[Id, Mapping[str, Any]]], *, replace: bool
+) -> int:
+    """Merge into, or replace, metadata. Raises NotFound for an id that is not there."""
+    missing: list[Id] = []
+    count = 0
+    for id_, change in changes:
+        row = connection.execute(
+            "SELECT d.seq, d.kind, d.content, d.metadata, d.origin, v.vector FROM documents d JOIN vectors v USING (seq) "
+            "WHERE d.collection = ? AND d.id = ?",
+            (key, id_),
+        ).fetchone()
+        if row is None:
+            missing.append(id_)
+            continue
+        seq, kind, content, old, origin, vector = row
+        text = metadata_codec.encode(change if replace else {**metadata_codec.decode(old), **change})
+        row_hash = row_codec.hash_row(kind, content, text, origin, vector)
+        connection.execute("UPDATE documents SET metadata = ?, row_hash = ? WHERE seq = ?", (text, row_hash, seq))
+        count += 1
+    if missing:
+        raise NotFound(f"collection {name!r} has no {listed(missing)}. Nothing of this call was changed.")
+    return count
+
+
+class Spool:
+    """Batches kept aside in a temporary table until all have come, so that a long call holds no lock meanwhile."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        connection.execute("DROP TABLE IF EXISTS temp.spool")
+        connection.execute(_SPOOL)
+        self._rest: list[Batch] = []
+
+    def put(self, batch: Batch) -> None:
+        rows = encode(batch)
+        self._connection.execute("BEGIN")  # of the temporary table alone: the store is not locked
+        try:
+            self._connection.executemany(
+                "INSERT INTO temp.spool (id, kind, content, metadata, origin, text_hash, row_hash, truncated, vector) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            self._connection.execute("COMMIT")
+        except apsw.ConstraintError:
+            self._connection.execute("ROLLBACK")
+            raise DuplicateId.repeated(self._held([row[0] for row in rows])) from None
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._rest.append(Batch(delete=batch.delete, notes=batch.notes))
+
+    def _held(self, ids: list[Id]) -> list[Id]:
+        found: list[Id] = []
+        for block in blocks(ids):
+            found += [id_ for (id_,) in self._connection.execute(
+                f"SELECT id FROM temp.spool WHERE id IN ({marks(block)})", block)]  # fmt: skip
+        return found
+
+    def pour(self, writer: Writer) -> None:
+        """Write everything through `writer`, a block at a time."""
+        for batch in self._rest:
+            writer.put(batch)
+        last = 0
+        while block := self._connection.execute(
+            "SELECT n, id, kind, content, metadata, origin, text_hash, row_hash, truncated, vector FROM temp.spool "
+            "WHERE n > ? ORDER BY n LIMIT 500", (last,)
+        ).fetchall():  # fmt: skip
+            last = cast(int, block[-1][0])
+            writer.put_encoded([cast(Encoded, row[1:]) for row in block])
+
+    def close(self) -> None:
+        self._connection.execute("DROP TABLE IF EXISTS temp.spool")
