@@ -92,7 +92,7 @@ class Column:
 
     def where_present(self, rows: int) -> Mask:
         """Rows that have the key."""
-        present: Mask = self._padded(rows) != MISSING
+        present: Mask = self.padded(rows) != MISSING
         return present
 
     def _rows_with(self, codes: list[int] | NDArray[np.int64], rows: int, *, missing: bool = False) -> Mask:
@@ -112,7 +112,8 @@ class Column:
         mask[len(own) :] = missing
         return mask
 
-    def _padded(self, rows: int) -> Codes:
+    def padded(self, rows: int) -> Codes:
+        """The codes of the first rows, shape (rows,), with -1 for those that were added without the key."""
         own = self._codes.view(rows)
         return own if len(own) == rows else np.concatenate([own, np.full(rows - len(own), MISSING, np.int32)])
 
@@ -144,6 +145,13 @@ class Columns:
             column.extend(recoded[codes])
         loaded.n = n
         return loaded
+
+    def kept(self) -> dict[str, tuple[Codes, list[Any]]]:
+        """What `load` takes: key → (codes of shape (n,), values)."""
+        rows = self.n
+        return {
+            key: (column.padded(rows), column.values[: len(column.values)]) for key, column in self._columns.items()
+        }
 
     def keys(self) -> list[str]:
         return list(self._columns)
