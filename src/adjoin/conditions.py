@@ -114,7 +114,8 @@ class Not(Filter):
         return self.part.keys()
 
     def to_dict(self) -> dict[str, Any]:
-        return self.part.part.to_dict() if isinstance(self.part, Not) else {"$not": self.part.to_dict()}
+        said = self.part.to_dict()
+        return dict(said["$not"]) if set(said) == {"$not"} else {"$not": said}
 
 
 @dataclass(frozen=True, slots=True)
