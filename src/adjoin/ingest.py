@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from adjoin.types import Floats
 
 EMBED_ROWS = 256  # texts embedded between two looks at the clock
-GIVEN_ROWS = 8192
+GIVEN_ROWS = 32_768  # a call of so many rows is written at once; a longer one is spooled first
 
 GetEmbedder = Callable[[], "Embedder | None"]
 """Gives the collection's embedder, loading it when it is first needed."""
@@ -81,17 +81,14 @@ def _zipped(items: Any, ids: Any, metadata: Any, vectors: Any) -> Iterator[Item]
 
 
 def _item(values: Mapping[str, Any], metadata: Any) -> Item:
-    content = values.get("items")
-    item = content if isinstance(content, Item) else Item(content)
-    if "ids" in values:
-        item = replace(item, id=values["ids"])
-    if "vectors" in values:
-        item = replace(item, vector=values["vectors"])
-    if metadata is None:
-        metadata = {}
-    if not isinstance(metadata, Mapping):
+    """One Item from what stands beside each other; what an Item says itself gives way to what the call says."""
+    if metadata is not None and not isinstance(metadata, Mapping):
         raise InvalidInput(f"metadata of an item is a dict, not {type(metadata).__name__}.")
-    return replace(item, metadata={**item.metadata, **metadata}) if metadata else item
+    content = values.get("items")
+    if not isinstance(content, Item):
+        return Item(content, values.get("ids"), metadata or {}, values.get("vectors"))
+    changed = {name: values[key] for key, name in (("ids", "id"), ("vectors", "vector")) if key in values}
+    return replace(content, metadata={**content.metadata, **(metadata or {})}, **changed)
 
 
 def check_id(id_: object) -> Id:
