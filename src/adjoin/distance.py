@@ -113,8 +113,9 @@ def distances_to(matrix: NDArray[Any], vector: NDArray[Any], metric: Metric) -> 
     A row's distance depends on that row alone, to the last bit, so that equal rows are exactly equally far.
     """
     result = np.empty(len(matrix), np.float64)
+    point = _prepared(vector[None, :], metric)[0]
     for start, stop in _blocks(*matrix.shape):
-        result[start:stop] = _to_block(matrix[start:stop], vector, metric)
+        result[start:stop] = _between(_prepared(matrix[start:stop], metric), point, metric)
     return result
 
 
@@ -125,31 +126,37 @@ def _pairwise(left: NDArray[Any], right: NDArray[Any], metric: Metric) -> Distan
         scale = 2.0**-12
         left, right = left * scale, right * scale
     for start, stop in _blocks(*right.shape):
-        block = right[start:stop] if metric == "hamming" else right[start:stop].astype(np.float64)
-        for i, vector in enumerate(left):
-            result[i, start:stop] = _to_block(block, vector, metric)
+        rows = _prepared(right[start:stop], metric)
+        for first, last in _blocks(*left.shape):
+            for i, point in enumerate(_prepared(left[first:last], metric), first):
+                result[i, start:stop] = _between(rows, point, metric)
     if scale != 1.0:
         with np.errstate(over="ignore"):
             result /= scale
     return result
 
 
-def _to_block(block: NDArray[Any], vector: NDArray[Any], metric: Metric) -> Distances:
-    """One block of rows to one vector. No BLAS: its kernels round equal rows differently by their position."""
+def _prepared(rows: NDArray[Any], metric: Metric) -> NDArray[Any]:
+    """Rows as `_between` takes them: float64, of length 1 under cosine, and untouched under Hamming."""
     if metric == "hamming":
-        unequal: Distances = np.count_nonzero(block != vector, axis=1) / block.shape[1]
+        return rows
+    doubles: Distances = rows.astype(np.float64, order="C", copy=False)
+    return _unit(doubles) if metric == "cosine" else doubles
+
+
+def _between(rows: NDArray[Any], point: NDArray[Any], metric: Metric) -> Distances:
+    """Prepared rows to a prepared point. No BLAS: its kernels round equal rows differently by their position."""
+    if metric == "hamming":
+        unequal: Distances = np.count_nonzero(rows != point, axis=1) / rows.shape[1]
         return unequal
-    rows: Distances = block.astype(np.float64, copy=False)
-    point: Distances = vector.astype(np.float64, copy=False)
     if metric == "dot":
         return _dots(rows, point)
+    with np.errstate(over="ignore"):
+        differences: Distances = rows - point
     if metric == "cosine":
         # Half the squared chord: exactly 0 for equal vectors, where 1 - cos would leave rounding noise.
-        chords = _unit(rows) - _unit(point[None, :])
-        halves: Distances = np.minimum(np.square(chords, out=chords).sum(axis=1) / 2, 2.0)
-        return halves
-    with np.errstate(over="ignore"):
-        differences = rows - point
+        halves: Distances = np.square(differences, out=differences).sum(axis=1) / 2
+        return np.minimum(halves, 2.0, out=halves)
     if metric == "euclidean":
         return _lengths(differences)
     np.abs(differences, out=differences)
