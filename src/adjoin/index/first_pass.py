@@ -116,7 +116,7 @@ class _Euclidean:
         dim = len(self._centre)
         error = 2 * _gamma(dim + 4) * reach * largest + 4 * dim * _SMALLEST_NORMAL
         error += _SLACK * (figures + reach * (reach + self._offset))
-        return Keys(figures - 2.0 * products, error)
+        return Keys(figures - 2.0 * products.astype(np.float64), error)
 
     def ceiling(self, query: Floats, max_distance: float) -> float:
         if max_distance < 0:
