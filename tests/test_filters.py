@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from adjoin import filters, kinds
 from adjoin.errors import InvalidFilter
 from adjoin.filters import EVERYTHING, And, Columns, Compare, Not, Or, parse
 
@@ -221,6 +222,13 @@ def test_docs_examples_run() -> None:
     failed, tried = doctest.testfile(str(page), module_relative=False)
     assert tried >= 10
     assert failed == 0
+
+
+def test_docstring_examples_run() -> None:
+    for module in (filters, kinds):
+        failed, tried = doctest.testmod(module)
+        assert tried
+        assert not failed
 
 
 def test_a_missing_key_matches_negations_and_none() -> None:

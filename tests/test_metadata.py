@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adjoin.errors import InvalidMetadata, StoreCorrupted
-from adjoin.metadata import decode, encode, microseconds
+from adjoin.kinds import microseconds
+from adjoin.metadata import decode, encode
 
 offsets = st.timedeltas(min_value=timedelta(hours=-23), max_value=timedelta(hours=23)).map(timezone)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

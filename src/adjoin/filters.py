@@ -19,8 +19,7 @@ import numpy as np
 from adjoin.columns import ORDERINGS, Column, Columns, Mask
 from adjoin.conditions import EVERYTHING, And, Compare, Filter, Not, Or
 from adjoin.errors import InvalidFilter
-from adjoin.kinds import ORDERED, Canonical, canonical, kind_of
-from adjoin.metadata import plain_scalar
+from adjoin.kinds import ORDERED, Canonical, canonical, kind_of, plain_scalar
 
 __all__ = ["EVERYTHING", "And", "Column", "Columns", "Compare", "Filter", "Mask", "Not", "Or", "parse"]
 

@@ -1,4 +1,6 @@
-"""When two metadata values are equal, and which comes first: the rules of docs/filters.md.
+"""The kinds of metadata values: what counts as one, when two are equal, and which comes first.
+
+The rules are those of docs/filters.md.
 
 `canonical` turns a value into a hashable one that equals another's exactly when the filter language holds the
 two values for equal. Numbers and strings stand for themselves; the other kinds are tuples that begin with their
@@ -10,12 +12,14 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Hashable, Mapping
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from adjoin.metadata import MOST_LEVELS, microseconds, plain_scalar
+import numpy as np
 
 Canonical = Hashable
+
+MOST_LEVELS: Final = 100  # of lists and dicts in each other
 
 NUMBER: Final = "number"
 TEXT: Final = "text"
@@ -28,6 +32,9 @@ NONE: Final = None  # also what a missing key is equal to
 NAN: Final = ("nan",)
 TRUE: Final = (BOOL, True)
 FALSE: Final = (BOOL, False)
+
+_EPOCH: Final = datetime(1970, 1, 1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def canonical(value: Any) -> Canonical:
@@ -97,3 +104,53 @@ def _inner(value: Any, level: int) -> Canonical:
 
 def _is_array(value: Any) -> bool:
     return getattr(value, "ndim", 0) == 1
+
+
+def plain_scalar(value: object) -> Any:
+    """A NumPy scalar, or an instance of a subclass of str, int, float or datetime, as the plain Python value.
+
+    Other values come back as they are. Raises ValueError when the plain value would not be the same one.
+    """
+    if isinstance(value, np.generic):
+        return _plain_numpy(value)
+    for kind in (str, int, float):
+        if isinstance(value, kind) and not isinstance(value, bool):
+            return kind.__str__(value) if kind is str else kind(value)
+    if isinstance(value, datetime):
+        return _plain_datetime(value)
+    return value
+
+
+def microseconds(moment: date) -> int:
+    """Microseconds from 1970 in UTC, exactly; a naive datetime is taken as UTC, a date as its midnight."""
+    if not isinstance(moment, datetime):
+        return (datetime(moment.year, moment.month, moment.day) - _EPOCH) // _MICROSECOND
+    offset = moment.utcoffset() or timedelta(0)
+    # Not astimezone(): years 1 and 9999 would overflow.
+    return (moment.replace(tzinfo=None) - _EPOCH - offset) // _MICROSECOND
+
+
+def _plain_numpy(value: np.generic) -> Any:
+    if isinstance(value, np.datetime64):
+        unit = "D" if np.datetime_data(value)[0] in ("Y", "M", "W", "D") else "us"
+        exact = value.astype(f"datetime64[{unit}]")
+        moment: Any = exact.astype(object)
+        if exact.astype(value.dtype) != value or not isinstance(moment, date):  # NaT differs from itself
+            raise ValueError(f"{value!r} is no day or whole microsecond of the years 1 to 9999")
+        return moment
+    if isinstance(value, np.bool_ | np.integer | np.str_):
+        return value.item()
+    if isinstance(value, np.floating):
+        plain = float(value)
+        if value == value and plain != value:
+            raise ValueError(f"{value!r} has more digits than a float")
+        return plain
+    return value
+
+
+def _plain_datetime(value: datetime) -> datetime:
+    """Of a subclass, such as pandas' Timestamp; its NaT has no year, and fails here."""
+    if getattr(value, "nanosecond", 0):
+        raise ValueError(f"{value!r} has nanoseconds; round it to microseconds")
+    parts = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
+    return datetime(*parts, tzinfo=value.tzinfo, fold=value.fold)

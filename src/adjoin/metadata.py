@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 
 from adjoin.errors import InvalidMetadata, StoreCorrupted
+from adjoin.kinds import MOST_LEVELS, plain_scalar
 
-MOST_LEVELS = 100
 _PLAIN = frozenset({str, int, bool, float, type(None)})
 _LONGEST_PLAIN_INT_BITS = 10_000  # Python refuses to read or write integers of more than 4,300 digits
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
@@ -53,21 +53,6 @@ def decode(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise StoreCorrupted("stored metadata is not a JSON object. Run `adjoin doctor` on the store.")
     return found
-
-
-def plain_scalar(value: object) -> Any:
-    """A NumPy scalar, or an instance of a subclass of str, int, float or datetime, as the plain Python value.
-
-    Other values come back as they are. Raises ValueError when the plain value would not be the same one.
-    """
-    if isinstance(value, np.generic):
-        return _plain_numpy(value)
-    for kind in (str, int, float):
-        if isinstance(value, kind) and not isinstance(value, bool):
-            return kind.__str__(value) if kind is str else kind(value)
-    if isinstance(value, datetime):
-        return _plain_datetime(value)
-    return value
 
 
 def _is_plain(metadata: Mapping[str, Any]) -> bool:
@@ -168,32 +153,6 @@ def _made_plain(value: Any, path: tuple[str | int, ...]) -> Any:
     return plain
 
 
-def _plain_numpy(value: np.generic) -> Any:
-    if isinstance(value, np.datetime64):
-        unit = "D" if np.datetime_data(value)[0] in ("Y", "M", "W", "D") else "us"
-        exact = value.astype(f"datetime64[{unit}]")
-        moment: Any = exact.astype(object)
-        if exact.astype(value.dtype) != value or not isinstance(moment, date):  # NaT differs from itself
-            raise ValueError(f"{value!r} is no day or whole microsecond of the years 1 to 9999")
-        return moment
-    if isinstance(value, np.bool_ | np.integer | np.str_):
-        return value.item()
-    if isinstance(value, np.floating):
-        plain = float(value)
-        if value == value and plain != value:
-            raise ValueError(f"{value!r} has more digits than a float")
-        return plain
-    return value
-
-
-def _plain_datetime(value: datetime) -> datetime:
-    """Of a subclass, such as pandas' Timestamp; its NaT has no year, and fails here."""
-    if getattr(value, "nanosecond", 0):
-        raise ValueError(f"{value!r} has nanoseconds; round it to microseconds")
-    parts = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
-    return datetime(*parts, tzinfo=value.tzinfo, fold=value.fold)
-
-
 def _untag(found: dict[str, Any]) -> Any:
     if len(found) != 1:
         return found
@@ -231,16 +190,3 @@ def _remedy(value: object) -> str:
 def _type_name(value: object) -> str:
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
-
-
-_EPOCH = datetime(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def microseconds(moment: date) -> int:
-    """Microseconds from 1970 in UTC, exactly; a naive datetime is taken as UTC, a date as its midnight."""
-    if not isinstance(moment, datetime):
-        return (datetime(moment.year, moment.month, moment.day) - _EPOCH) // _MICROSECOND
-    offset = moment.utcoffset() or timedelta(0)
-    # Not astimezone(): years 1 and 9999 would overflow.
-    return (moment.replace(tzinfo=None) - _EPOCH - offset) // _MICROSECOND
