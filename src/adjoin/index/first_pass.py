@@ -26,7 +26,7 @@ _BLOCK_ELEMENTS: Final = 2**16
 
 
 class Keys(NamedTuple):
-    """keys: shape (queries, rows). error: what each may be off by, of a shape that broadcasts to the keys'."""
+    """keys: shape (queries, rows). error: what each may be off by; shape (queries, rows), or () if all by as much."""
 
     keys: NDArray[np.floating]
     error: Doubles

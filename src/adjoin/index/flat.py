@@ -7,14 +7,14 @@ matrix product.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adjoin.distance import check_metric, check_vectors, distances_to
 from adjoin.errors import DimensionMismatch, InvalidOption
-from adjoin.index.first_pass import FirstPass, first_pass, lengths
+from adjoin.index.first_pass import FirstPass, Keys, first_pass, lengths
 from adjoin.types import Metric
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Rows = NDArray[np.int64]
 Distances = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-GATHER_BELOW: Final = 0.1  # of the rows: fewer are copied together before the product
+GATHER_BELOW: Final = 0.15  # of the rows: fewer are copied together before the product
 _BLOCK_ELEMENTS: Final = 2**20  # gathered or scored at once
 _KEYS_AT_ONCE: Final = 2**20  # keys of a block of queries
 
@@ -134,19 +134,18 @@ class Flat:
         keys, error = self._keys(points, chosen)
         reached = np.isfinite(keys).all(axis=1)
         if chosen.barred is not None:
-            keys[:, chosen.barred] = np.inf
-        error = np.broadcast_to(error, keys.shape)
+            np.copyto(keys, np.inf, where=chosen.barred)
         answers = []
         for i, point in enumerate(points):
             if reached[i]:
                 limit = np.inf if most is None else self._pass.ceiling(point, most)
-                rows = chosen.rows_at(_candidates(keys[i], error[i], k, limit))
+                rows = chosen.rows_at(_candidates(keys[i], error[i] if error.ndim else error, k, limit))
             else:
                 rows = chosen.all_rows()
             answers.append(self._measured(chosen.held, rows, point, k, most))
         return answers
 
-    def _keys(self, points: Floats, chosen: _Chosen) -> tuple[NDArray[np.floating], Distances]:
+    def _keys(self, points: Floats, chosen: _Chosen) -> Keys:
         matrix, figures, _ = chosen.held
         if chosen.gathered is None:
             return self._pass.keys(matrix[: chosen.rows], figures[: chosen.rows], points)
@@ -155,10 +154,10 @@ class Flat:
         for start in range(0, chosen.matching, step):
             rows = chosen.gathered[start : start + step]
             keys, error = self._pass.keys(matrix[rows], figures[rows], points)
-            parts.append((keys, np.broadcast_to(error, keys.shape)))
+            parts.append(Keys(keys, np.broadcast_to(error, keys.shape)))
         if len(parts) == 1:
             return parts[0]
-        return np.concatenate([keys for keys, _ in parts], axis=1), np.concatenate([e for _, e in parts], axis=1)
+        return Keys(*(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True)))
 
     def _measured(self, held: _Held, rows: Rows, point: Floats, k: int, most: float | None) -> Neighbours:
         """The nearest k of the rows, ties included, by their exact distances."""
@@ -224,10 +223,28 @@ class _Chosen(NamedTuple):
 
 
 def _candidates(keys: NDArray[np.floating], error: Distances, k: int, limit: float) -> Rows:
-    """The places that could be among the k nearest, given what each key may be off by."""
+    """The places that could be among the k nearest, given what each key may be off by.
+
+    error: shape () or (rows,). limit: a key that no place within max_distance exceeds by more than its error.
+    """
+    most_off = float(error.max())
+    bound = limit
     if k < len(keys):
-        limit = min(limit, float(np.partition(keys + error, k - 1)[k - 1]))
-    return np.flatnonzero((keys - error <= limit) & (keys < np.inf))
+        bound = min(bound, float(np.partition(keys, k - 1)[k - 1]) + most_off)
+    # By the largest error first, which is one comparison a row; by each row's own among those that are left.
+    places = np.flatnonzero(keys <= _at_least(bound + most_off, keys.dtype))
+    near = keys[places].astype(np.float64)
+    own = error[places] if error.ndim else error
+    if k < len(places):
+        limit = min(limit, float(np.partition(near + own, k - 1)[k - 1]))
+    return places[(near - own <= limit) & (near < np.inf)]
+
+
+def _at_least(value: float, dtype: np.dtype[Any]) -> np.floating:
+    """The value in the dtype, rounded up."""
+    with np.errstate(over="ignore"):
+        rounded: np.floating = np.nextafter(dtype.type(value), dtype.type(np.inf))
+    return rounded
 
 
 def _unit(vectors: Floats) -> Floats:
