@@ -1,4 +1,8 @@
+import doctest
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,6 +164,19 @@ def test_pairs_are_computed_in_bounded_memory() -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < result_bytes + 64e6
+
+
+def test_docs_examples_run() -> None:
+    failed, tried = doctest.testfile(str(Path(__file__).parent.parent / "docs" / "metrics.md"), module_relative=False)
+    assert tried >= 5
+    assert failed == 0
+
+
+@pytest.mark.parametrize("before", ["", "import adjoin.index.flat", "import adjoin.distance", "adjoin.distance"])
+def test_the_public_name_is_callable_whatever_was_imported_before(before: str) -> None:
+    code = f"import adjoin\n{before}\nprint(adjoin.distance([0, 0], [3, 4], 'euclidean'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("5.0\n", "")
 
 
 # ---------------------------------------------------------------- refusals

@@ -12,7 +12,9 @@ docs/metrics.md says which to choose.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -305,3 +307,13 @@ def _check_direction(matrix: NDArray[Any], what: str) -> None:
 
 def _named(what: str, row: int, rows: int) -> str:
     return what if rows == 1 else f"{what} {row}"
+
+
+class _CallableModule(ModuleType):
+    """`adjoin.distance` is the function; but whatever imports this module makes it the module: so it is callable."""
+
+    def __call__(self, a: Any, b: Any, metric: Metric) -> float | Distances:
+        return distance(a, b, metric)
+
+
+sys.modules[__name__].__class__ = _CallableModule
