@@ -1,1 +1,10 @@
-"""."""
+"""Items → vectors: the embedders, their names, and the identity that a collection keeps."""
+
+from __future__ import annotations
+
+from adjoin.embed.base import Embedder as Embedder
+from adjoin.embed.identity import Identity as Identity
+from adjoin.embed.identity import check_identity as check_identity
+from adjoin.embed.identity import verify_canaries as verify_canaries
+from adjoin.embed.identity import with_canaries as with_canaries
+from adjoin.embed.registry import embedder as embedder

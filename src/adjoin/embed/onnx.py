@@ -1,0 +1,67 @@
+"""Runs an encoder graph through ONNX Runtime, one text a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adjoin.errors import UnreadableFile
+
+if TYPE_CHECKING:
+    from adjoin.embed.tokens import Ids
+    from adjoin.types import Floats
+
+POOLED_OUTPUTS = ("vector", "sentence_embedding")
+PREFERRED_OUTPUTS = ("vector", "last_hidden_state", "token_embeddings", "sentence_embedding")
+
+
+class OnnxEncoder:
+    """A graph that takes token ids and gives token states, or a pooled vector.
+
+    One thread a call: many calls at once use the cores better than one call on many threads, and the result then does
+    not depend on how the work was split.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises UnreadableFile when the file is no usable graph."""
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.enable_mem_pattern = False  # every text has another length, so a plan made for one is of no use
+        # Without VNNI, unsigned × signed int8 saturates on x86; this takes the exact kernels there.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        try:
+            self._session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as exc:  # ONNX Runtime has an exception class of its own for each status
+            raise UnreadableFile(f"{path} cannot be run by ONNX Runtime: {exc}") from exc
+        self._inputs = [node.name for node in self._session.get_inputs()]
+        self._output = _chosen_output([node.name for node in self._session.get_outputs()])
+        self._flat = self._inputs == ["ids"]
+
+    @property
+    def pools(self) -> bool:
+        """Whether the graph itself makes one vector of a text."""
+        return self._output in POOLED_OUTPUTS
+
+    def encode(self, ids: Ids) -> Floats:
+        """Token states (tokens, dim), or the vector (dim,) when the graph pools."""
+        import numpy as np
+
+        if self._flat:
+            result: Floats = self._session.run([self._output], {"ids": ids})[0]
+            return result
+        row = ids[None, :]
+        given = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
+        out = self._session.run([self._output], {name: given[name] for name in self._inputs})[0]
+        states: Floats = np.asarray(out[0], dtype=np.float32)
+        return states
+
+
+def _chosen_output(names: list[str]) -> str:
+    for name in PREFERRED_OUTPUTS:
+        if name in names:
+            return name
+    return names[0]
