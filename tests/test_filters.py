@@ -197,7 +197,7 @@ def test_mask_and_matches_say_what_the_plain_evaluator_says(rows: list[Row], whe
     assert condition.keys() >= again.keys()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
 @given(
     st.lists(st.one_of(st.integers(-(2**70), 2**70), st.floats(), st.integers(big - 4, big + 4)), max_size=40),
     st.one_of(st.integers(-(2**70), 2**70), st.floats(), st.integers(big - 4, big + 4)),
@@ -208,6 +208,43 @@ def test_numbers_are_compared_exactly_however_large(found: list[Any], bound: Any
     columns.append({"n": number} for number in found)
     expected = [plain_operator({"n": number}, "n", op, bound) for number in found]
     assert parse({"n": {op: bound}}).mask(columns).tolist() == expected
+
+
+near_big = [number for i in range(-3, 4) for number in (big + i, float(big + i), -big + i)]
+zoo: list[Any] = [
+    *near_big, None, True, False, 0, -0.0, 1, 1.5, 10**400, -(10**400), math.inf, -math.inf, math.nan, "", "a", "ab",
+    "é", "e\u0301", "1", date(2024, 1, 1), datetime(2024, 1, 1), datetime(2024, 1, 1, 9, tzinfo=seoul),
+    datetime(2262, 1, 1, 0, 0, 0, 3), datetime(2262, 1, 1, 0, 0, 0, 4), [], [None], [1], [True], ["a", "b"], [[1]],
+    [math.nan], [big + 1, "a"], {}, {"x": 1}, {"x": True}, {"x": 1.0, "y": []},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("op", ["$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$contains"])
+def test_every_kind_against_every_kind(op: str) -> None:
+    rows: list[Row] = [{}, *({"k": value} for value in zoo), {"other": 1}]
+    columns = Columns()
+    columns.append(rows)
+    for operand in zoo:
+        if op in ("$gt", "$gte", "$lt", "$lte") and plain_kind(operand) not in ("number", "text", "moment"):
+            continue
+        condition = parse({"k": {op: operand}})
+        expected = [plain_operator(row, "k", op, operand) for row in rows]
+        assert [condition.matches(row) for row in rows] == expected, operand
+        assert condition.mask(columns).tolist() == expected, operand
+
+
+@pytest.mark.parametrize("op", ["$in", "$nin"])
+def test_membership_of_few_and_of_many(op: str) -> None:
+    rows: list[Row] = [{}, *({"k": value} for value in zoo), {"other": 1}]
+    columns = Columns()
+    columns.append(rows)
+    for first in range(len(zoo)):
+        for count in (0, 1, 2, 8, 40):
+            members = (zoo + zoo)[first : first + count]
+            condition = parse({"k": {op: members}})
+            expected = [plain_operator(row, "k", op, members) for row in rows]
+            assert [condition.matches(row) for row in rows] == expected
+            assert condition.mask(columns).tolist() == expected
 
 
 # ---------------------------------------------------------------- by example
