@@ -15,6 +15,7 @@ import venv
 from pathlib import Path
 
 import numpy as np
+
 from data import CACHE, documents
 
 ROWS = 20_000
@@ -67,12 +68,16 @@ def main() -> None:
                 assert result["rows"] == ROWS
                 seconds[name].append(result["seconds"])
     ours = statistics.median(seconds["adjoin"])
-    print(f"{ROWS:,} documents of real text with 384-dimensional vectors, stored in a new folder; {ROUNDS} rounds in turn\n")
+    print(
+        f"{ROWS:,} documents of real text with 384-dimensional vectors, stored in a new folder; {ROUNDS} rounds in turn\n"
+    )
     print("| | seconds, median | rows a second | to adjoin |\n|---|---|---|---|")
     for name, times in seconds.items():
         median = statistics.median(times)
         print(f"| {name} | {median:.2f} | {ROWS / median:,.0f} | {median / ours:.1f} × |")
-    print("\nadjoin commits the call once, synced to disk (`synchronous=FULL`), and searches exactly; Chroma also builds its graph.")
+    print(
+        "\nadjoin commits the call once, synced to disk (`synchronous=FULL`), and searches exactly; Chroma also builds its graph."
+    )
 
 
 def _chroma() -> str:

@@ -26,7 +26,7 @@ def documents(count: int) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float3
 
 def _make(folder: Path, count: int) -> None:
     import adjoin
-    from adjoin.read import read_docstrings
+    from adjoin.read.docstrings import read_docstrings
     from adjoin.text.sentences import sentences
 
     found: dict[str, None] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import adjoin
 from adjoin.collection import Collection
-from adjoin.read import docstrings_fingerprint, read_docstrings
+from adjoin.read.docstrings import docstrings_fingerprint, read_docstrings
 
 
 def main() -> None:

@@ -30,7 +30,9 @@ def main() -> None:
     wanted = sys.argv[1:] or list(BENCHMARKS)
     for name in wanted:
         print(f"## {BENCHMARKS[name]}\n", flush=True)
-        told = subprocess.run([sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        told = subprocess.run(
+            [sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout
         print(told, flush=True)
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.md").write_text(f"{told.strip()}\n\n{machine()}\n", encoding="utf-8")

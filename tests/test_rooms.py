@@ -11,11 +11,11 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "adjoin"
 
 LEVELS = (
-    {"_version", "errors", "strict"},
-    {"types", "hashing"},
+    {"_version", "errors"},
+    {"strict", "types", "hashing"},
     {"kinds"},
-    {"metadata"},
-    {"columns"},
+    {"metadata", "columns"},
+    {"conditions"},
     {"filters"},
     {"engine", "distance"},
     {"text"},
@@ -26,8 +26,8 @@ LEVELS = (
     {"query"},
     {"ingest"},
     {"sync"},
-    {"collection", "export"},
-    {"database", "testing"},
+    {"collection"},
+    {"export", "database", "testing"},
     {"cli"},
     {"__main__"},
 )

@@ -243,15 +243,25 @@ class Collection:
 
     @strict
     def index_items(
-        self, items: Iterable[Item], *, total: int | None = None, progress: Progress | None = None
+        self,
+        items: Iterable[Item],
+        *,
+        total: int | None = None,
+        source: str | None = None,
+        fingerprint: str | None = None,
+        progress: Progress | None = None,
     ) -> IndexReport:
         """Bring items that have ids of their own into the collection; those that are there already are left alone.
 
         Unlike `upsert` it commits every few hundred, so that an interrupted run goes on where it was, and reports.
+        source, fingerprint: with them, items whose source is as it was at the end of the last run are not read at all.
         """
         from adjoin.sync import sync_items
 
-        return sync_items(self._engine, self._spec, self._embedder, items, total=total, progress=progress)
+        return sync_items(
+            self._engine, self._spec, self._embedder, items,
+            total=total, source=source, fingerprint=fingerprint, progress=progress,
+        )  # fmt: skip
 
     def stats(self) -> dict[str, Any]:
         """Counts and bytes, with what the collection is."""

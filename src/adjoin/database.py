@@ -114,6 +114,7 @@ class Database:
             spec = CollectionSpec(name, metric, index=index)
             return self._engine.create(spec), lambda: None
         from adjoin.embed import embedder as find
+        from adjoin.embed import with_canaries
 
         model = find(embedder)
         spec = CollectionSpec(
@@ -121,7 +122,7 @@ class Database:
             metric,
             model.dim,
             _reopening_name(embedder),
-            model.identity.to_json(),
+            with_canaries(model).to_json(),
             index,
         )
         stored = self._engine.create(spec)

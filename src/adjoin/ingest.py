@@ -227,10 +227,8 @@ def _embed(
 
 
 def _truncated(texts: dict[int, Content], embedder: Embedder) -> set[int]:
-    """The places of texts longer than the embedder reads. Only long ones are counted: a token has a character at least."""
-    most = getattr(embedder, "max_tokens", None)
-    count = getattr(embedder, "count_tokens", None)
-    if most is None or count is None:
+    """The places of texts longer than the embedder reads, where it can tell."""
+    is_cut = getattr(embedder, "is_cut", None)
+    if is_cut is None:
         return set()
-    long = {n: text for n, text in texts.items() if isinstance(text, str) and len(text) > most // 2}
-    return {n for n, tokens in zip(long, count(list(long.values())), strict=True) if tokens > most} if long else set()
+    return {n for n, cut in zip(texts, is_cut(list(texts.values())), strict=True) if cut}

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,9 @@ def demo(
     question: Annotated[
         list[str] | None, typer.Argument(help="Your own questions, in English or Korean.", metavar="[QUESTION…]")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every docstring whole, not only its first paragraph.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every docstring whole, not only its first paragraph.")
+    ] = False,
     db: Annotated[
         str | None, typer.Option("--db", help="Where to keep it.", show_default="a folder in the user's cache")
     ] = None,
@@ -79,18 +82,28 @@ def _cache() -> Path:
 
 
 def _fill(target: Collection, everything: bool, *, quiet: bool) -> IndexReport:
-    from adjoin.read import read_docstrings
+    from adjoin.read.docstrings import docstrings_fingerprint, read_docstrings
 
-    began = time.perf_counter()
-    items: list[Item] = list(read_docstrings(whole=everything))
-    if not quiet:
-        typer.echo(
-            f"Python {platform.python_version()} describes {len(items):,} modules, classes and functions "
-            f"(read in {time.perf_counter() - began:.1f} s).",
-            err=True,
-        )
+    def counted() -> Iterator[Item]:
+        began = time.perf_counter()
+        items = list(read_docstrings(whole=everything))
+        total.append(len(items))
+        if not quiet:
+            typer.echo(
+                f"Python {platform.python_version()} describes {len(items):,} modules, classes and functions "
+                f"(read in {time.perf_counter() - began:.1f} s).",
+                err=True,
+            )
+        yield from items
+
+    total: list[int] = []
     with common.bar("embedding", "items") as progress:
-        report = target.index_items(items, total=len(items), progress=progress)
+        report = target.index_items(
+            counted(),
+            source="python",
+            fingerprint=docstrings_fingerprint(whole=everything),
+            progress=lambda done, _: progress(done, total[0]),
+        )
     if not quiet:
         typer.echo(_told(report), err=True)
     return report
