@@ -53,7 +53,11 @@ def workloads() -> dict[str, tuple[str, list[str]]]:
     short = [text for pair in pairs[::4] for text in (pair.ko.title, pair.en.title)]
     mixed = [text for pair in pairs[::16] for text in
              (pair.ko.title, pair.en.title, pair.ko.body[:200], pair.en.body[:200], pair.ko.body[:800], pair.en.body[:1600])]  # fmt: skip
-    return {"mixed lengths": ("document", mixed), "500 Korean characters": ("document", long), "titles": ("query", short)}
+    return {
+        "mixed lengths": ("document", mixed),
+        "500 Korean characters": ("document", long),
+        "titles": ("query", short),
+    }
 
 
 # ── The engines, each run by `--engine NAME` in a process of its own ─────────────────────────────────────────────────
@@ -214,13 +218,17 @@ def report(times: dict[str, dict[str, list[list[float]]]], folder: Path) -> None
 
     loads = workloads()
     print("# The default embedder: speed and likeness to float32\n")
-    print(f"Made by `benchmarks/embedding.py`; {ROUNDS} interleaved rounds, medians; no seed, since nothing is random.\n")
+    print(
+        f"Made by `benchmarks/embedding.py`; {ROUNDS} interleaved rounds, medians; no seed, since nothing is random.\n"
+    )
     print(f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, onnxruntime {version('onnxruntime')}, "
           f"tokenizers {version('tokenizers')}, numpy {version('numpy')}, {', '.join(PACKAGES[:2])}.\n")  # fmt: skip
     for name, (_, texts) in loads.items():
         characters = statistics.mean(map(len, texts))
         print(f"## {name.capitalize()}: {len(texts)} texts, {characters:.0f} characters on average\n")
-        print("| engine | texts/s | default is so many times as fast | one text, ms | cosine to float32: mean | least |")
+        print(
+            "| engine | texts/s | default is so many times as fast | one text, ms | cosine to float32: mean | least |"
+        )
         print("|---|---|---|---|---|---|")
         rates = {engine: len(texts) / statistics.median(t[0] for t in times[engine][name]) for engine in ENGINES}
         reference = np.load(folder / f"PyTorch-{name}.npy")

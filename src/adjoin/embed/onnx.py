@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adjoin.errors import UnreadableFile
+from adjoin.errors import UnreadableFile, Unsupported
 
 if TYPE_CHECKING:
     from adjoin.embed.tokens import Ids
     from adjoin.types import Floats
 
+MASKED_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 POOLED_OUTPUTS = ("vector", "sentence_embedding")
 PREFERRED_OUTPUTS = ("vector", "last_hidden_state", "token_embeddings", "sentence_embedding")
 
@@ -40,6 +41,10 @@ class OnnxEncoder:
         self._inputs = [node.name for node in self._session.get_inputs()]
         self._output = _chosen_output([node.name for node in self._session.get_outputs()])
         self._flat = self._inputs == ["ids"]
+        if not self._flat and not set(self._inputs) <= MASKED_INPUTS:
+            raise Unsupported(
+                f"{path} takes {', '.join(self._inputs)}; a text encoder takes {', '.join(sorted(MASKED_INPUTS))}."
+            )
 
     @property
     def pools(self) -> bool:
