@@ -182,6 +182,19 @@ def test_max_distance_is_inclusive_and_exact() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
+def test_extreme_max_distances_are_no_trouble(metric: Metric) -> None:
+    matrix = normal(30, 4)
+    flat = filled(matrix, metric)
+    for mask in (None, np.arange(30) % 2 == 0, np.arange(30) == 3):
+        allowed = 30 if mask is None else int(mask.sum())
+        for k in (2, 50):
+            for far in (np.inf, 1e300, 1e39):
+                assert len(flat.search(matrix[0], k, mask=mask, max_distance=far).rows) >= min(k, allowed)
+            for near in (-np.inf, -1e300, -1e39, -1e3):
+                assert len(flat.search(matrix[0], k, mask=mask, max_distance=near).rows) == 0
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_many_queries_get_the_answers_that_each_gets_alone(metric: Metric) -> None:
     matrix, queries = cone(3000, 48), cone(70, 48, seed=3)
     flat = filled(matrix, metric)
@@ -272,15 +285,14 @@ def test_keys_are_never_off_by_more_than_they_say(data: st.DataObject, metric: M
             vectors[~vectors.any(axis=1)] = 1
             vectors /= np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     method = first_pass(metric, matrix[:8].mean(axis=0, dtype=np.float64))
-    keys, error = method.keys(matrix, method.figures(matrix), queries)
+    figures = method.figures(matrix)
+    keys = method.keys(matrix, figures, queries).astype(np.float64)
     truth = np.array([distance(matrix, query, metric) for query in queries])
     for i, query in enumerate(queries):
         # ceiling() gives the key of a distance: the true keys.
         true_keys = np.array([method.ceiling(query, one) for one in truth[i]])
-        allowed = np.broadcast_to(error, keys.shape)[i]
-        assert (
-            np.abs(keys[i].astype(np.float64) - true_keys) <= allowed * (1 + 1e-9) + 1e-11 * np.abs(true_keys)
-        ).all()
+        allowed = method.error(keys[i], figures, query)
+        assert (np.abs(keys[i] - true_keys) <= allowed * (1 + 1e-9) + 1e-11 * np.abs(true_keys)).all()
 
 
 # ---------------------------------------------------------------- refusals

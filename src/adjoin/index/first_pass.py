@@ -7,7 +7,7 @@ Numerical Algorithms*, 2nd ed., section 3.1).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,6 @@ _SLACK: Final = 1e-12  # for the float64 steps, whose own error is a thousand ti
 _BLOCK_ELEMENTS: Final = 2**16
 
 
-class Keys(NamedTuple):
-    """keys: shape (queries, rows). error: what each may be off by; shape (queries, rows), or () if all by as much."""
-
-    keys: NDArray[np.floating]
-    error: Doubles
-
-
 class FirstPass(Protocol):
     """One metric's way to near-distances."""
 
@@ -39,8 +32,12 @@ class FirstPass(Protocol):
         """What is kept beside each row: shape (n,)."""
         ...
 
-    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Keys:
-        """Keys of all rows for all queries; values that are not finite mean that float32 does not reach."""
+    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Floats:
+        """Keys, shape (queries, rows); values that are not finite mean that float32 does not reach."""
+        ...
+
+    def error(self, keys: Doubles, figures: Doubles, query: Floats) -> Doubles:
+        """What keys of rows with these figures may be off by at most; it rises with both, by less than half a key."""
         ...
 
     def ceiling(self, query: Floats, max_distance: float) -> float:
@@ -69,8 +66,11 @@ class _Cosine:
     def figures(self, vectors: Floats) -> Doubles:
         return np.zeros(len(vectors))
 
-    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Keys:
-        return Keys(-_products(matrix, queries), self._error)
+    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Floats:
+        return _negative(_products(matrix, queries))
+
+    def error(self, keys: Doubles, figures: Doubles, query: Floats) -> Doubles:
+        return self._error
 
     def ceiling(self, query: Floats, max_distance: float) -> float:
         return max_distance - 1.0 + _SLACK
@@ -85,9 +85,12 @@ class _Dot:
     def figures(self, vectors: Floats) -> Doubles:
         return lengths(vectors)
 
-    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Keys:
-        error = _gamma(self._dim + 1) * (lengths(queries)[:, None] * figures) + self._dim * _SMALLEST_NORMAL
-        return Keys(-_products(matrix, queries), error)
+    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Floats:
+        return _negative(_products(matrix, queries))
+
+    def error(self, keys: Doubles, figures: Doubles, query: Floats) -> Doubles:
+        reach = lengths(query[None, :])
+        return _gamma(self._dim + 1) * reach * figures + self._dim * _SMALLEST_NORMAL
 
     def ceiling(self, query: Floats, max_distance: float) -> float:
         return max_distance + abs(max_distance) * _SLACK
@@ -107,16 +110,19 @@ class _Euclidean:
     def figures(self, vectors: Floats) -> Doubles:
         return np.square(lengths(vectors, self._centre))
 
-    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Keys:
-        points = queries - self._centre  # (queries, dim), float64
-        with np.errstate(over="ignore"):
-            products = _products(matrix, points.astype(np.float32))
-        reach = np.sqrt(np.square(points).sum(axis=1))[:, None]
-        largest = np.sqrt(figures) + self._offset  # ≥ ‖x‖
+    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Floats:
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            keys = _products(matrix, (queries - self._centre).astype(np.float32))
+            keys *= np.float32(-2)
+            keys += figures.astype(np.float32)
+        return keys
+
+    def error(self, keys: Doubles, figures: Doubles, query: Floats) -> Doubles:
         dim = len(self._centre)
-        error = 2 * _gamma(dim + 4) * reach * largest + 4 * dim * _SMALLEST_NORMAL
-        error += _SLACK * (figures + reach * (reach + self._offset))
-        return Keys(figures - 2.0 * products.astype(np.float64), error)
+        reach = float(np.sqrt(np.square(query - self._centre).sum()))
+        largest = np.sqrt(figures) + self._offset  # ≥ ‖x‖
+        error = 2 * _gamma(dim + 4) * reach * largest + _gamma(4) * figures + 4 * dim * _SMALLEST_NORMAL
+        return error + _SLACK * (figures + reach * (reach + self._offset))
 
     def ceiling(self, query: Floats, max_distance: float) -> float:
         if max_distance < 0:
@@ -136,7 +142,7 @@ class _Elementwise:
     def figures(self, vectors: Floats) -> Doubles:
         return np.zeros(len(vectors))
 
-    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Keys:
+    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Floats:
         keys = np.empty((len(queries), len(matrix)), np.float32)
         step = max(1, _BLOCK_ELEMENTS // matrix.shape[1])
         room = np.empty((step, matrix.shape[1]), np.float32)
@@ -144,7 +150,10 @@ class _Elementwise:
             block = matrix[start : start + step]
             for i, query in enumerate(queries):
                 keys[i, start : start + step] = self._to_block(block, query, room[: len(block)])
-        return Keys(keys, keys * self._share / (1 - self._share) + matrix.shape[1] * _SMALLEST_NORMAL)
+        return keys
+
+    def error(self, keys: Doubles, figures: Doubles, query: Floats) -> Doubles:
+        return keys * self._share / (1 - self._share) + len(query) * _SMALLEST_NORMAL
 
     def _to_block(self, block: Floats, query: Floats, room: Floats) -> NDArray[np.floating]:
         if self._metric == "hamming":
@@ -180,6 +189,10 @@ def _products(matrix: Floats, queries: Floats) -> Floats:
             return one
         many: Floats = queries @ matrix.T
         return many
+
+
+def _negative(values: Floats) -> Floats:
+    return np.negative(values, out=values)
 
 
 def _gamma(terms: int) -> float:

@@ -7,14 +7,14 @@ matrix product.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adjoin.distance import check_metric, check_vectors, distances_to
 from adjoin.errors import DimensionMismatch, InvalidOption
-from adjoin.index.first_pass import FirstPass, Keys, first_pass, lengths
+from adjoin.index.first_pass import FirstPass, first_pass, lengths
 from adjoin.types import Metric
 
 if TYPE_CHECKING:
@@ -131,33 +131,31 @@ class Flat:
     def _search_block(self, points: Floats, chosen: _Chosen, k: int, most: float | None) -> list[Neighbours]:
         if not chosen.matching:
             return [Neighbours(np.empty(0, np.int64), np.empty(0)) for _ in points]
-        keys, error = self._keys(points, chosen)
-        reached = np.isfinite(keys).all(axis=1)
+        keys = self._keys(points, chosen)
+        reached = [bool(np.isfinite(row).all()) for row in keys]
         if chosen.barred is not None:
             np.copyto(keys, np.inf, where=chosen.barred)
+        figures = chosen.figures()
         answers = []
         for i, point in enumerate(points):
             if reached[i]:
                 limit = np.inf if most is None else self._pass.ceiling(point, most)
-                rows = chosen.rows_at(_candidates(keys[i], error[i] if error.ndim else error, k, limit))
+                rows = chosen.rows_at(_candidates(self._pass, keys[i], figures, point, k, limit))
             else:
                 rows = chosen.all_rows()
             answers.append(self._measured(chosen.held, rows, point, k, most))
         return answers
 
-    def _keys(self, points: Floats, chosen: _Chosen) -> Keys:
+    def _keys(self, points: Floats, chosen: _Chosen) -> Floats:
         matrix, figures, _ = chosen.held
         if chosen.gathered is None:
             return self._pass.keys(matrix[: chosen.rows], figures[: chosen.rows], points)
-        parts = []
+        keys = np.empty((len(points), chosen.matching), np.float32)
         step = max(1, _BLOCK_ELEMENTS // self.dim)
         for start in range(0, chosen.matching, step):
             rows = chosen.gathered[start : start + step]
-            keys, error = self._pass.keys(matrix[rows], figures[rows], points)
-            parts.append(Keys(keys, np.broadcast_to(error, keys.shape)))
-        if len(parts) == 1:
-            return parts[0]
-        return Keys(*(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True)))
+            keys[:, start : start + step] = self._pass.keys(matrix[rows], figures[rows], points)
+        return keys
 
     def _measured(self, held: _Held, rows: Rows, point: Floats, k: int, most: float | None) -> Neighbours:
         """The nearest k of the rows, ties included, by their exact distances."""
@@ -213,6 +211,10 @@ class _Chosen(NamedTuple):
     def compared(self) -> int:
         return self.rows if self.gathered is None else self.matching
 
+    def figures(self) -> Distances:
+        """Of the rows that are compared."""
+        return self.held.figures[: self.rows] if self.gathered is None else self.held.figures[self.gathered]
+
     def rows_at(self, places: Rows) -> Rows:
         return places if self.gathered is None else self.gathered[places]
 
@@ -222,29 +224,31 @@ class _Chosen(NamedTuple):
         return np.arange(self.rows) if self.barred is None else np.flatnonzero(~self.barred)
 
 
-def _candidates(keys: NDArray[np.floating], error: Distances, k: int, limit: float) -> Rows:
+def _candidates(method: FirstPass, keys: Floats, figures: Distances, point: Floats, k: int, limit: float) -> Rows:
     """The places that could be among the k nearest, given what each key may be off by.
 
-    error: shape () or (rows,). limit: a key that no place within max_distance exceeds by more than its error.
+    limit: a key that no place within max_distance exceeds by more than its error.
     """
-    most_off = float(error.max())
-    bound = limit
+    largest = figures.max(keepdims=True)
+    bound = np.array([limit])
     if k < len(keys):
-        bound = min(bound, float(np.partition(keys, k - 1)[k - 1]) + most_off)
-    # By the largest error first, which is one comparison a row; by each row's own among those that are left.
-    places = np.flatnonzero(keys <= _at_least(bound + most_off, keys.dtype))
+        kth = np.partition(keys, k - 1)[k - 1 : k].astype(np.float64)
+        bound = np.minimum(bound, kth + method.error(kth, largest, point))
+    # By the largest error first, which is one comparison a row: an error that rises with the key by less than half of
+    # it is at most twice what it is at the bound. Then by each row's own error among those that are left.
+    reach = bound + 2 * method.error(bound, largest, point)
+    places = np.flatnonzero(keys <= _rounded_up(reach))
     near = keys[places].astype(np.float64)
-    own = error[places] if error.ndim else error
+    own = method.error(near, figures[places], point)
     if k < len(places):
         limit = min(limit, float(np.partition(near + own, k - 1)[k - 1]))
-    return places[(near - own <= limit) & (near < np.inf)]
+    return places[near - own <= limit]
 
 
-def _at_least(value: float, dtype: np.dtype[Any]) -> np.floating:
-    """The value in the dtype, rounded up."""
-    with np.errstate(over="ignore"):
-        rounded: np.floating = np.nextafter(dtype.type(value), dtype.type(np.inf))
-    return rounded
+def _rounded_up(value: Distances) -> Floats:
+    """In float32, and finite: barred rows have infinite keys, and stay out."""
+    largest = np.finfo(np.float32).max
+    return np.nextafter(np.clip(value, -largest, largest).astype(np.float32), largest)
 
 
 def _unit(vectors: Floats) -> Floats:
