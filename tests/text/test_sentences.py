@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -45,8 +47,6 @@ def test_korean_sentences_without_a_space_between_them_are_split() -> None:
 
 
 def test_decomposed_korean_is_split_like_composed() -> None:
-    import unicodedata
-
     text = unicodedata.normalize("NFD", "비가 왔다.그래서 집에 있었다. 좋다!")
     assert [unicodedata.normalize("NFC", part) for part in split(text)] == [
         "비가 왔다.",
@@ -68,7 +68,7 @@ def test_list_items_and_blank_lines_end_a_sentence_but_a_wrapped_line_does_not()
 @given(st.text(alphabet=st.sampled_from("aB가다요.!?…。\"'”)( \n\r\t1-・\u0301ᄀ"), max_size=80))
 def test_spans_are_ordered_and_hold_every_character_that_is_not_white_space(text: str) -> None:
     spans = sentences(text)
-    assert all(one.end <= two.start for one, two in zip(spans, spans[1:], strict=False))
+    assert all(one.end <= two.start for one, two in itertools.pairwise(spans))
     assert "".join("".join(text[start:end].split()) for start, end in spans) == "".join(text.split())
     assert all(text[start:end] == text[start:end].strip() != "" for start, end in spans)
 

@@ -1,196 +1,279 @@
-"""The documentation of the running Python's standard library: something real to read that is on every machine.
+"""The documentation of the running Python's own standard library, as items: something to search on every machine.
 
-Sources are parsed, never imported, but for a list of modules in C that have no source and that any program imports.
+Modules in Python are parsed, not imported, since importing some has effects; those in C are asked.
 """
 
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib
 import inspect
-import platform
+import io
 import re
+import sys
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from adjoin.read.settings import OnSkip, Skipped
+from adjoin.errors import UnreadableFile
+from adjoin.read.blocks import plain_blocks
+from adjoin.read.chunk import chunks
+from adjoin.read.decode import lines, open_text
+from adjoin.read.settings import READER_VERSION, OnSkip, ReadSettings, Skipped
 from adjoin.types import Item, Origin
 
-DOCSTRINGS_VERSION = 1
-_MOST_CHARS = 700
-_LEFT_OUT = {
-    "__pycache__", "antigravity", "dist-packages", "ensurepip", "idlelib", "lib2to3", "site-packages", "test", "tests",
-    "this", "turtledemo", "pydoc_data",
-}  # fmt: skip
-_IN_C = (
-    "array", "binascii", "bisect", "builtins", "bz2", "cmath", "collections", "csv", "datetime", "decimal", "errno", "fcntl",
-    "functools", "gc", "hashlib", "heapq", "io", "itertools", "json", "lzma", "marshal", "math", "mmap", "operator", "os",
-    "pickle", "random", "re", "resource", "select", "signal", "socket", "sqlite3", "struct", "sys", "threading", "time",
-    "unicodedata", "weakref", "zlib",
+_LEFT_OUT = frozenset(
+    {
+        "test", "tests", "idlelib", "lib2to3", "turtledemo", "site-packages", "dist-packages", "ensurepip", "distutils",
+        "pydoc_data", "encodings", "antigravity", "this", "msilib", "ntpath", "nturl2path", "lib-dynload", "config",
+        "sre_compile", "sre_parse", "sre_constants",
+    }
 )  # fmt: skip
-_SIGNATURE = re.compile(r"^[\w.]+\(.*\)\s*(->.*)?$")
+
+_SHOWN_AS = {
+    "posixpath": "os.path", "genericpath": "os.path", "_collections_abc": "collections.abc", "_pydecimal": "decimal",
+    "_pydatetime": "datetime", "_pyio": "io", "_weakrefset": "weakref", "pathlib._local": "pathlib",
+}  # fmt: skip
+"""Modules that users know by another name."""
+
+_IN_C = (
+    "builtins", "math", "cmath", "itertools", "functools", "collections", "operator", "time", "sys", "os", "io", "gc",
+    "array", "struct", "zlib", "binascii", "bisect", "heapq", "random", "re", "select", "signal", "socket", "hashlib",
+    "itertools", "csv", "unicodedata", "sqlite3", "threading", "weakref", "types", "atexit", "errno", "marshal",
+)  # fmt: skip
+"""Modules that are wholly or partly in C and do nothing when they are imported."""
+
+_IMMUTABLE_TYPE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE, which classes written in Python never have
+_SIGNATURE = re.compile(r"\s*[\w.]+\(.*\)\s*(?:(?:->|--|=|:).*)?$")
+_FEWEST_WORDS = 3
 
 
-def read_docstrings(
-    modules: Iterable[str] | None = None, *, whole: bool = False, on_skip: OnSkip | None = None
-) -> Iterator[Item]:
-    """An item for each documented public module, class and function, in a fixed order.
+_Exports: TypeAlias = dict[str, set[str]]
 
-    modules: only these, with what is in them; all when None. whole: every docstring from beginning to end, those of
-    methods too, in pieces of at most 700 characters where it is longer. Otherwise first paragraphs, and of methods
-    only those of the built-in types, `str.strip` among them.
-    Each has its qualified name as its id and context, and metadata `module` and `kind`.
-    """
-    wanted = None if modules is None else frozenset(modules)
-    seen: set[tuple[str, str]] = set()
-    ids: set[str] = set()
-    for item in _documented(wanted, _pieces if whole else _first_paragraph, on_skip or (lambda skipped: None)):
-        if not whole and item.metadata["kind"] == "method" and item.metadata["module"] != "builtins":
-            continue
-        said = (str(item.id).rpartition(".")[2], str(item.content))
-        if item.id not in ids and said not in seen:
-            ids.add(str(item.id))
-            seen.add(said)
-            yield item
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Something with a docstring. words: its name and parameters."""
+
+    name: str
+    kind: str
+    module: str
+    words: str
+    text: str
+    file: str | None
+    line: int | None
 
 
 def docstrings_fingerprint(*, whole: bool = False) -> str:
-    """A text that changes when `read_docstrings` would give other items. Cost: a few hundred `stat` calls."""
-    digest = hashlib.blake2b(digest_size=16)
-    for module, path in _sources():
-        found = path.stat()
-        digest.update(f"{module} {found.st_size} {found.st_mtime_ns}\n".encode())
-    return f"{DOCSTRINGS_VERSION} {platform.python_version()} {whole} {digest.hexdigest()}"
+    """A text that differs whenever `read_docstrings` would give other items."""
+    return f"python {sys.version} {sys.platform} reader {READER_VERSION} whole {whole}"
 
 
-Pieces = Callable[[str], list[str]]
-
-
-def _documented(wanted: frozenset[str] | None, pieces: Pieces, on_skip: OnSkip) -> Iterator[Item]:
-    for module, path in _sources():
-        if wanted is None or module in wanted:
-            try:
-                with warnings.catch_warnings():  # what a compiler says of old escapes is no concern of a reader's
-                    warnings.simplefilter("ignore")
-                    tree = ast.parse(path.read_bytes())
-            except (SyntaxError, ValueError, OSError) as exc:
-                on_skip(Skipped(path, f"cannot be parsed: {exc}"))
-                continue
-            yield from _of_source(module, path, tree, pieces)
-    for module in _IN_C:
-        if wanted is None or module in wanted:
-            yield from _of_c(module, pieces)
-
-
-def _sources() -> list[tuple[str, Path]]:
-    """(dotted name, file) of every public module of the standard library that has its source on disk."""
-    root = Path(sysconfig.get_paths()["stdlib"])
-    found = []
-    for path in root.rglob("*.py"):
-        parts = path.relative_to(root).with_suffix("").parts
-        names = parts[:-1] if parts[-1] == "__init__" else parts
-        if names and not any(name in _LEFT_OUT or name.startswith("_") or not name.isidentifier() for name in names):
-            found.append((".".join(names), path))
-    return sorted(found)
-
-
-def _of_source(module: str, path: Path, tree: ast.Module, pieces: Pieces) -> Iterator[Item]:
-    yield from _items(module, ast.get_docstring(tree), pieces, module, "module", path, 1)
-    yield from _of_body(module, module, path, tree.body, pieces, in_class=False)
-
-
-def _of_body(
-    module: str, outer: str, path: Path, body: list[ast.stmt], pieces: Pieces, *, in_class: bool
+def read_docstrings(
+    modules: Collection[str] | None = None, *, whole: bool = False, on_skip: OnSkip | None = None
 ) -> Iterator[Item]:
-    for node in body:
-        if isinstance(node, ast.If | ast.Try):  # definitions for one platform or another
-            inner = [*node.body, *node.orelse]
-            yield from _of_body(module, outer, path, inner, pieces, in_class=in_class)
-        elif isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
-            name = f"{outer}.{node.name}"
-            is_class = isinstance(node, ast.ClassDef)
-            kind = "class" if is_class else "method" if in_class else "function"
-            yield from _items(name, ast.get_docstring(node), pieces, module, kind, path, node.lineno)
-            if is_class:
-                yield from _of_body(module, name, path, node.body, pieces, in_class=True)
+    """What the running Python's standard library says of its modules, classes, functions and methods.
 
-
-def _of_c(module: str, pieces: Pieces) -> Iterator[Item]:
-    try:
-        found = importlib.import_module(module)
-    except ImportError:
-        return  # this platform has none
-    for name in sorted(vars(found)):
-        value = vars(found)[name]
-        if name.startswith("_") or not (inspect.isbuiltin(value) or _is_c_class(value)):
+    modules: only these and what is in them, such as ["json", "os.path"]. whole: all of each docstring, in chunks, rather
+    than its first paragraph. on_skip: told of source files that cannot be parsed.
+    The ids are the dotted names, with `#2` and so on for the further chunks; the order is always the same.
+    Where the library comes without its source only the modules in C are described.
+    """
+    seen: set[str] = set()
+    said: set[tuple[str, str]] = set()
+    for found in _all(modules, on_skip):
+        text = inspect.cleandoc(found.text) if whole else _first_paragraph(inspect.cleandoc(found.text))
+        last = found.name.rpartition(".")[2]
+        if found.name in seen or (last, text) in said or not _says_something(text):
             continue
-        kind = "class" if isinstance(value, type) else "function"
-        yield from _items(f"{module}.{name}", _doc(value), pieces, module, kind)
-        if isinstance(value, type):
-            for method in sorted(vars(value)):
-                if not method.startswith("_") and callable(getattr(value, method)):
-                    doc = _doc(vars(value)[method])
-                    yield from _items(f"{module}.{name}.{method}", doc, pieces, module, "method")
+        seen.add(found.name)
+        said.add((last, text))
+        yield from _items(found, text)
 
 
-def _is_c_class(value: object) -> bool:
-    """Whether it is a class that no source on disk defines, exceptions aside: they say little."""
-    if not isinstance(value, type) or issubclass(value, BaseException):
-        return False
-    return not value.__flags__ & (1 << 9)  # a heap type of Python code has this flag; most types in C do not
+def _items(found: _Found, text: str) -> Iterator[Item]:
+    origin = Origin(found.file, found.name, found.line)
+    metadata = {"module": found.module, "kind": found.kind}
+    settings = ReadSettings()
+    if len(text) <= settings.chunk_chars:
+        yield Item(text, found.name, metadata, origin=origin, context=found.words)
+        return
+    pieces = chunks(plain_blocks(lines(io.StringIO(text, newline=""))), settings)
+    for number, piece in enumerate(pieces, start=1):
+        id_ = found.name if number == 1 else f"{found.name}#{number}"
+        yield replace(piece, id=id_, metadata=metadata, origin=origin, context=found.words)
 
 
-def _doc(value: Any) -> str | None:
-    doc = getattr(value, "__doc__", None)
-    if not isinstance(doc, str):
-        return None
-    lines = inspect.cleandoc(doc).split("\n")
-    while lines and (_SIGNATURE.match(lines[0].strip()) or not lines[0].strip()):
-        lines.pop(0)
-    return "\n".join(lines)
+def _first_paragraph(text: str) -> str:
+    """The first paragraph that is prose, on one line: docstrings of modules in C often begin with signatures."""
+    for paragraph in re.split(r"\n\s*\n", text):
+        prose = [line for line in paragraph.splitlines() if not _SIGNATURE.match(line)]
+        if prose and len(" ".join(prose).split()) >= _FEWEST_WORDS:
+            return " ".join(" ".join(prose).split())
+    return ""
 
 
-def _items(
-    name: str,
-    doc: str | None,
-    pieces: Pieces,
-    module: str,
-    kind: str,
-    path: Path | None = None,
-    line: int | None = None,
-) -> Iterator[Item]:
-    for number, piece in enumerate(pieces(doc or ""), start=1):
-        yield Item(
-            content=piece,
-            id=name if number == 1 else f"{name}#{number}",
-            metadata={"module": module, "kind": kind},
-            origin=Origin(file=str(path) if path else None, name=name, line=line),
-            context=name,
-        )
+def _says_something(text: str) -> bool:
+    return len(text.split()) >= _FEWEST_WORDS and not text.lower().startswith(("internal", "private", "undocumented"))
 
 
-def _first_paragraph(doc: str) -> list[str]:
-    """The first paragraph on one line; none when it says next to nothing."""
-    text = " ".join(re.split(r"\n\s*\n", doc.strip(), maxsplit=1)[0].split())
-    return [text[:_MOST_CHARS]] if len(text.split()) > 2 else []
+def _all(modules: Collection[str] | None, on_skip: OnSkip | None) -> Iterator[_Found]:
+    exports: dict[str, _Exports] = {}
+    for path, module in _sources(Path(sysconfig.get_paths()["stdlib"])):
+        shown = _SHOWN_AS.get(module, module)
+        if _wanted(shown, modules):
+            try:
+                yield from _in_source(path, module, shown, exports)
+            except (SyntaxError, ValueError, RecursionError, UnreadableFile) as exc:
+                if on_skip:
+                    on_skip(Skipped(path, str(exc)))
+    for module in dict.fromkeys(_IN_C):
+        if _wanted(module, modules):
+            yield from _in_c(module)
 
 
-def _pieces(doc: str) -> list[str]:
-    """The whole text in pieces of whole paragraphs, or of lines where a paragraph is too long."""
-    if len(doc.split()) <= 2:
-        return []
-    parts: list[str] = []
-    for paragraph in re.split(r"(?<=\n)\s*\n", doc.strip()):
-        lines = [paragraph] if len(paragraph) <= _MOST_CHARS else paragraph.splitlines(keepends=True)
-        for line in lines:
-            for start in range(0, len(line), _MOST_CHARS):
-                piece = line[start : start + _MOST_CHARS]
-                if parts and len(parts[-1]) + len(piece) < _MOST_CHARS:
-                    parts[-1] += ("\n" if line is paragraph else "") + piece
-                else:
-                    parts.append(piece)
-    return [part.strip() for part in parts if part.strip()]
+def _wanted(module: str, modules: Collection[str] | None) -> bool:
+    return modules is None or any(module == each or module.startswith(f"{each}.") for each in modules)
+
+
+def _sources(library: Path) -> Iterator[tuple[Path, str]]:
+    """The library's source files that are worth describing, with their modules' names, packages before their parts."""
+    if not library.is_dir():
+        return
+    waiting = [library]
+    while waiting:
+        folder = waiting.pop()
+        entries = sorted(folder.iterdir(), key=lambda path: path.name)
+        waiting += [
+            each for each in reversed(entries) if each.is_dir() and _is_public(each.name) and each.name.isidentifier()
+        ]
+        for path in entries:
+            parts = (*path.relative_to(library).parent.parts, path.stem)
+            module = ".".join(part for part in parts if part != "__init__")
+            if (
+                path.suffix == ".py"
+                and module
+                and (path.stem == "__init__" or _is_public(path.stem) or module in _SHOWN_AS)
+            ):
+                yield path, module
+
+
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") and name not in _LEFT_OUT and not name.startswith("config-")
+
+
+def _in_source(path: Path, module: str, shown: str, exports: dict[str, _Exports]) -> Iterator[_Found]:
+    with open_text(path) as text, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text.read())
+    if (said := ast.get_docstring(tree, clean=False)) and shown == module:
+        yield _Found(shown, "module", shown, f"{shown} module", said, str(path), 1)
+    if path.stem == "__init__":
+        exports[module] = _imported(tree)
+    lifted = _lifted(tree, module, exports)
+    for found in _members(tree, shown, shown, str(path)):
+        yield _known_better(found, shown, lifted)
+
+
+def _imported(tree: ast.Module) -> _Exports:
+    """For each part of a package the names that the package takes from it; `*` is one."""
+    taken: _Exports = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+            taken.setdefault(node.module, set()).update(alias.name for alias in node.names)
+    return taken
+
+
+def _lifted(tree: ast.Module, module: str, exports: dict[str, _Exports]) -> set[str]:
+    """The names of a module that users know as the package's own: `asyncio.sleep`, not `asyncio.tasks.sleep`."""
+    package, _, part = module.rpartition(".")
+    taken = exports.get(package, {}).get(part, set())
+    if "*" not in taken:
+        return taken
+    offered: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "__all__" for to in node.targets):
+            offered |= {str(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant)}
+    return offered
+
+
+def _known_better(found: _Found, module: str, lifted: set[str]) -> _Found:
+    """The same under the name by which users know it."""
+    own = found.name[len(module) + 1 :]
+    name = found.name
+    if own.partition(".")[0] in lifted:
+        name = f"{module.rpartition('.')[0]}.{own}"
+    elif module == "random" and own.startswith("Random."):  # the module's functions are methods of a hidden instance
+        name = f"random.{own.removeprefix('Random.')}"
+    return replace(found, name=name, words=found.words.replace(found.name, name, 1))
+
+
+def _members(node: ast.Module | ast.ClassDef, prefix: str, module: str, file: str) -> Iterator[_Found]:
+    for child in _definitions(node.body):
+        if child.name.startswith("_"):
+            continue
+        name = f"{prefix}.{child.name}"
+        is_class = isinstance(child, ast.ClassDef)
+        kind = "class" if is_class else "method" if isinstance(node, ast.ClassDef) else "function"
+        if said := ast.get_docstring(child, clean=False):
+            yield _Found(name, kind, module, _words(name, child), said, file, child.lineno)
+        if isinstance(child, ast.ClassDef):
+            yield from _members(child, name, module, file)
+
+
+def _definitions(body: list[ast.stmt]) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The definitions of a body, also those that stand under a condition."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        elif isinstance(node, ast.If | ast.Try):
+            yield from _definitions([*node.body, *node.orelse])
+
+
+def _words(name: str, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    if isinstance(node, ast.ClassDef):
+        bases = [each.id for each in node.bases if isinstance(each, ast.Name)]
+        return f"class {name}({', '.join(bases)})" if bases else f"class {name}"
+    given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return f"{name}({', '.join(each.arg for each in given if each.arg not in ('self', 'cls'))})"
+
+
+def _in_c(module: str) -> Iterator[_Found]:
+    """What a module holds that is not written in Python."""
+    try:
+        holder = importlib.import_module(module)
+    except ImportError:
+        return
+    if (said := inspect.getdoc(holder)) and module != "builtins":
+        yield _Found(module, "module", module, f"{module} module", said, None, None)
+    for name, value in sorted(vars(holder).items()):
+        if name.startswith("_") or not _is_in_c(value) or not isinstance(value.__doc__, str):
+            continue
+        full = name if module == "builtins" else f"{module}.{name}"
+        kind = "class" if inspect.isclass(value) else "function"
+        yield _Found(full, kind, module, _c_words(full, value), value.__doc__, None, None)
+        if inspect.isclass(value) and not issubclass(value, BaseException):
+            yield from _c_methods(value, full, module)
+
+
+def _is_in_c(value: Any) -> bool:
+    return inspect.isbuiltin(value) or (inspect.isclass(value) and bool(value.__flags__ & _IMMUTABLE_TYPE))
+
+
+def _c_methods(owner: type, full: str, module: str) -> Iterator[_Found]:
+    for name, value in sorted(vars(owner).items()):
+        said = getattr(value, "__doc__", None)
+        if not name.startswith("_") and isinstance(said, str) and callable(getattr(owner, name, None)):
+            yield _Found(f"{full}.{name}", "method", module, _c_words(f"{full}.{name}", value), said, None, None)
+
+
+def _c_words(name: str, value: Any) -> str:
+    """The name with the parameters that the function in C admits to."""
+    if inspect.isclass(value):
+        return f"class {name}"
+    signature = getattr(value, "__text_signature__", None) or "()"
+    parameters = re.findall(r"(?<![\w.=$])(?!self\b|type\b|module\b)[a-z_]\w*", signature)
+    return f"{name}({', '.join(parameters)})"

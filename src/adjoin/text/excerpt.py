@@ -20,9 +20,10 @@ _PARTICLE = re.compile(
     "|에서|에게|한테|께서|으로|라고|라는|이란|부터|까지|처럼|보다|마다|조차|마저|이나|이며|하고|하는|하다|한다|했다|되는|된다|됐다"
     "|은|는|이|가|을|를|에|의|도|만|과|와|로|나|며|란|야|요)$"
 )
-_STOP_WORDS = frozenset(
-    "a an and are as at be by can did do does for from had has have how i if in into is it its may of on or our should"
-    " so that the their them there these they this to was we were what when where which who why will with you your".split()
+_STOP_WORDS = re.compile(
+    r"(?i:an?|and|are|as|at|be|by|can|did|do|does|for|from|had|has|have|how|i|if|in|into|is|it|its|may|of|on|or|our"
+    r"|should|so|that|the|their|them|there|these|they|this|to|was|we|were|what|when|where|which|who|why|will|with"
+    r"|you|your)"
 )
 
 
@@ -116,7 +117,7 @@ def _words(part: str, terms: set[str], shift: int) -> list[Span]:
 
 def _terms(query: str) -> set[str]:
     words = _WORD.findall(unicodedata.normalize("NFC", query))
-    wanted = [word for word in words if word.lower() not in _STOP_WORDS] or words
+    wanted = [word for word in words if not _STOP_WORDS.fullmatch(word)] or words
     return {_stem(word) for word in wanted}
 
 
