@@ -1,21 +1,23 @@
-"""SQLite connections: many readers, one writer, safe across threads and forks."""
+"""SQLite connections: many readers, one writer, safe across threads, forks and interrupts."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
 
-from adjoin.errors import StoreClosed, StoreLocked
+from adjoin.errors import StoreClosed, StoreError, StoreLocked
 from adjoin.store import schema
 from adjoin.store.faults import translated
 
 _JOURNAL_LIMIT_BYTES = 64 * 2**20
-_inherited: list[apsw.Connection] = []  # a parent's connections, kept from being closed in a forked child
+_FORK_WAIT_S = 10.0
 
 
 class Connections:
@@ -25,132 +27,169 @@ class Connections:
     time: threads of this process queue on a lock, other processes on SQLite's own.
     """
 
-    def __init__(self, database: Path | None, *, write_timeout_s: float) -> None:
-        """database: None keeps everything in memory, on one connection."""
+    def __init__(
+        self, database: Path | None, *, write_timeout_s: float, after_unclean_fork: Callable[[], None] = lambda: None
+    ) -> None:
+        """database: None keeps everything in memory, on one connection.
+
+        after_unclean_fork: called in a child that was forked while threads were at work; locks of theirs stay locked.
+        """
         self.in_memory = database is None
         self.location = str(database.parent) if database else "memory://"
         self.write_timeout_s = write_timeout_s
         self._database = database
-        self._forget()
-
-    def _forget(self) -> None:
-        self._pid = os.getpid()
-        self._idle: list[apsw.Connection] = []
-        self._guard = threading.RLock()
-        self._writing = threading.RLock()
+        self._file = _identity(database)
+        self._after_unclean_fork = after_unclean_fork
         self._closed = False
-        self._memory = self._connect() if self._database is None else None
+        self._still = False
+        self._start()
+        self._memory = self._connect() if database is None else None
+        _living.add(self)
+
+    def _start(self) -> None:
+        self._era = object()  # another one in a forked child
+        self._idle: list[apsw.Connection] = []
+        self._working: dict[object, apsw.Connection | None] = {}
+        self._parked: dict[object, apsw.Connection | None] = {}
+        self._guard = threading.Condition(threading.RLock())
+        self._writing = threading.RLock()
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
         """A connection whose statements all see one snapshot."""
-        with self._borrowed() as connection, translated(self.location, self.write_timeout_s):
-            if connection.in_transaction:  # in memory, inside another call of this thread
-                yield connection
-                return
-            connection.execute("BEGIN")
+        era = self._era
+        with self._lent() as (_, connection), translated(self.location, self.write_timeout_s):
+            connection.set_busy_timeout(int(self.write_timeout_s * 1000))
             try:
+                connection.execute("BEGIN")
                 yield connection
             finally:
-                _end(connection, "ROLLBACK")
+                if era is self._era:
+                    _end(connection)
+
+    @contextmanager
+    def read_with_pauses(self) -> Iterator[tuple[apsw.Connection, Callable[[], object]]]:
+        """Like `read`, for a reader that hands rows to its caller between statements.
+
+        Also gives what makes a context manager around each such pause: only then may the process fork.
+        """
+        era = self._era
+        with self._lent() as (token, connection), translated(self.location, self.write_timeout_s):
+            try:
+                connection.execute("BEGIN")
+                yield connection, lambda: self._pause(token)
+            finally:
+                if era is self._era:
+                    _end(connection)
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
         """A connection in a write transaction, committed and on disk when the block ends without an error."""
-        with self._turn(), self._borrowed() as connection, translated(self.location, self.write_timeout_s):
-            connection.execute("BEGIN IMMEDIATE")
+        latest = time.monotonic() + self.write_timeout_s
+        with self._turn(), self._lent() as (_, connection), translated(self.location, self.write_timeout_s):
+            connection.set_busy_timeout(max(0, int((latest - time.monotonic()) * 1000)))
             try:
+                # Inside the try: an interrupt that waited for the lock is raised as soon as BEGIN returns.
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
-            except BaseException:
-                _end(connection, "ROLLBACK")
-                raise
-
-    @contextmanager
-    def spool(self) -> Iterator[apsw.Connection]:
-        """A connection for temporary tables, outside any transaction; `write_on` then copies from them."""
-        with self._borrowed() as connection, translated(self.location, self.write_timeout_s):
-            yield connection
-
-    @contextmanager
-    def write_on(self, connection: apsw.Connection) -> Iterator[None]:
-        """A write transaction on a connection from `spool`."""
-        with self._turn():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                connection.execute("COMMIT")
-            except BaseException:
-                _end(connection, "ROLLBACK")
-                raise
+            finally:
+                _end(connection)
 
     def close(self) -> None:
         """Close every idle connection; one in use closes when it comes back."""
         with self._guard:
             self._closed = True
             idle, self._idle = self._idle, []
-        if self._pid == os.getpid():
-            for connection in idle:
-                connection.close()
+            if self._memory is not None:
+                self._memory.close()
+        for connection in idle:
+            connection.close()
+
+    def abandon(self) -> None:
+        """Close without moving the log into the database, for a store that is damaged."""
+        with self._guard:
+            for connection in self._idle:
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self.close()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        self._survive_fork()
-        if not self._writing.acquire(timeout=self.write_timeout_s):
-            raise StoreLocked(
-                f"another thread has been writing to {self.location} for more than {self.write_timeout_s:g} s, "
-                "so nothing of this call was stored. Try again, or open the store with a larger write_timeout_s=."
-            )
         try:
+            if not self._writing.acquire(timeout=self.write_timeout_s):
+                raise StoreLocked(
+                    f"another thread has been writing to {self.location} for more than {self.write_timeout_s:g} s, "
+                    "so nothing of this call was stored. Try again, or open the store with a larger write_timeout_s=."
+                )
             yield
         finally:
-            self._writing.release()
+            # The lock knows its owner, and this call may be interrupted before it does.
+            with suppress(RuntimeError):
+                self._writing.release()
 
     @contextmanager
-    def _borrowed(self) -> Iterator[apsw.Connection]:
-        self._survive_fork()
+    def _lent(self) -> Iterator[tuple[object, apsw.Connection]]:
         if self._memory is not None:
             with self._guard:
                 self._refuse_closed()
-                yield self._memory
+                yield None, self._memory
             return
-        with self._guard:
-            self._refuse_closed()
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            with translated(self.location, self.write_timeout_s):
-                connection = self._connect()
-        pid = os.getpid()
+        era, token = self._era, object()
         try:
-            yield connection
+            with self._guard:
+                self._refuse_closed()
+                self._working[token] = self._idle.pop() if self._idle else None
+            self._refuse_replaced()
+            connection = self._working[token]
+            if connection is None:
+                with translated(self.location, self.write_timeout_s):
+                    connection = self._working[token] = self._connect()
+            yield token, connection
         finally:
-            self._give_back(connection, pid)
+            if era is self._era:
+                self._take_back(token)
 
-    def _give_back(self, connection: apsw.Connection, pid: int) -> None:
-        if pid != os.getpid():
-            _inherited.append(connection)
-            return
+    def _take_back(self, token: object) -> None:
         with self._guard:
-            if not self._closed:
+            connection = self._working.pop(token, None) or self._parked.pop(token, None)
+            self._guard.notify_all()
+            if connection is not None and not self._closed and not connection.in_transaction:
                 self._idle.append(connection)
                 return
-        connection.close()
+        if connection is not None:
+            connection.close(True)
+
+    @contextmanager
+    def _pause(self, token: object) -> Iterator[None]:
+        if self._memory is not None:
+            yield
+            return
+        era = self._era
+        with self._guard:
+            self._parked[token] = self._working.pop(token)
+            self._guard.notify_all()
+        try:
+            yield
+        finally:
+            if era is self._era:
+                with self._guard:
+                    self._working[token] = self._parked.pop(token)
+        if era is not self._era:
+            raise StoreClosed(
+                f"a scan of {self.location} that began before a fork does not go on in the child. Begin it there."
+            )
 
     def _refuse_closed(self) -> None:
         if self._closed:
             raise StoreClosed(f"the database {self.location} was closed. Open it again with adjoin.open(…).")
 
-    def _survive_fork(self) -> None:
-        """In a forked child, start afresh: SQLite's connections and our locks belong to the parent."""
-        if self._pid == os.getpid():
-            return
-        _inherited.extend(self._idle)
-        if self._memory is not None:
-            _inherited.append(self._memory)
-            raise StoreClosed("a memory:// database does not pass through fork. Open a folder instead.")
-        closed = self._closed
-        self._forget()
-        self._closed = closed
+    def _refuse_replaced(self) -> None:
+        """A row written into a file that has no name any more would be lost."""
+        if _identity(self._database) != self._file:
+            raise StoreError(
+                f"{self.location} was deleted, moved or replaced after it was opened. Nothing of this call was done. "
+                "Open it again with adjoin.open(…)."
+            )
 
     def _connect(self) -> apsw.Connection:
         if self._database is None:
@@ -163,11 +202,77 @@ class Connections:
             connection.execute("PRAGMA fullfsync = ON")
             connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT_BYTES}")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA temp_store = FILE")
+        connection.execute("PRAGMA cell_size_check = ON")
         connection.execute("PRAGMA cache_size = -16384")
         return connection
 
+    # Fork. SQLite keeps one table of file locks a process, and a forked child inherits the table without the locks:
+    # it would believe that it holds them, and the parent would delete the log under it. So a fork happens while no
+    # connection is open but those of paused scans, and these are closed in the child before it opens its own.
 
-def _end(connection: apsw.Connection, statement: str) -> None:
-    if connection.in_transaction:  # SQLite has already rolled back after some errors, a full disk among them
-        connection.execute(statement)
+    def before_fork(self) -> None:
+        """Wait until no thread is at work, keep all from beginning, and close what is idle."""
+        wrote = self._writing.acquire(timeout=_FORK_WAIT_S)
+        self._guard.acquire()
+        self._still = self._guard.wait_for(lambda: not self._working, _FORK_WAIT_S) and wrote
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def after_fork_in_parent(self) -> None:
+        self._still = False
+        self._guard.release()
+        with suppress(RuntimeError):
+            self._writing.release()
+
+    def after_fork_in_child(self) -> None:
+        theirs = [*self._idle, *self._parked.values()]
+        _inherited.extend(self._working.values())  # never closed: another thread's statement may be half done
+        if not self._still:
+            self._after_unclean_fork()
+        self._still = False
+        self._start()
+        for connection in theirs:
+            if connection is not None:
+                connection.close(True)
+        if self._memory is not None:
+            _inherited.append(self._memory)
+            self._memory = None
+            self._closed = True
+            self.location = "memory:// (which does not pass through fork)"
+
+
+_living: weakref.WeakSet[Connections] = weakref.WeakSet()
+_inherited: list[apsw.Connection | None] = []
+
+
+def _each(action: Callable[[Connections], None]) -> Callable[[], None]:
+    def run() -> None:
+        for connections in sorted(_living, key=id):
+            action(connections)
+
+    return run
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_each(Connections.before_fork),
+        after_in_parent=_each(Connections.after_fork_in_parent),
+        after_in_child=_each(Connections.after_fork_in_child),
+    )
+
+
+def _identity(database: Path | None) -> tuple[int, int] | None:
+    if database is None:
+        return None
+    try:
+        found = os.stat(database)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _end(connection: apsw.Connection) -> None:
+    """Roll back what was not committed; SQLite has done so already after some errors, a full disk among them."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import apsw
 import numpy as np
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
-from adjoin.errors import DimensionMismatch, NotFound, listed
+from adjoin.errors import DimensionMismatch, NotFound, StoreCorrupted, listed
 from adjoin.filters import OPERATORS, Filter, parse
 from adjoin.store import folder, rows
 from adjoin.store.connections import Connections
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from adjoin.types import Floats
 
 T = TypeVar("T")
+Pause: TypeAlias = Callable[[], Any]
 
 _DIRECT_ROWS = 65_536  # a call of one batch up to this size is written at once; others are spooled first
 _SCAN_ROWS = 512
@@ -51,15 +52,20 @@ class EmbeddedEngine:
         Raises NotFound, NotAStore, NewerFormat or StoreCorrupted; the folder is then as it was.
         """
         database = None if path is None else folder.prepare(Path(path).absolute(), create=create)
-        self._connections = Connections(database, write_timeout_s=write_timeout_s)
+        self._forget_tails()
+        self._connections = Connections(
+            database, write_timeout_s=write_timeout_s, after_unclean_fork=self._forget_tails
+        )
         self.location = self._connections.location
-        self._tails: dict[int, Tail] = {}
-        self._tails_lock = threading.Lock()
         try:
             self.collections()
         except BaseException:
-            self._connections.close()
+            self._connections.abandon()
             raise
+
+    def _forget_tails(self) -> None:
+        self._tails: dict[int, Tail] = {}
+        self._tails_lock = threading.Lock()
 
     # Collections
 
@@ -105,18 +111,14 @@ class EmbeddedEngine:
         return self._write_spooled(name, itertools.chain([first], [] if second is None else [second], rest), mode)
 
     def _write_spooled(self, name: str, batches: Iterable[Batch], mode: Mode) -> Written:
-        with self._connections.spool() as connection:
-            spool = Spool(connection)
-            try:
-                shapes: dict[int, Floats] = {}
-                for batch in batches:
-                    spool.put(batch)
-                    if batch.vectors is not None:
-                        shapes.setdefault(batch.vectors.shape[1], batch.vectors[:1])
-                with self._connections.write_on(connection):
-                    return self._put(connection, name, mode, list(shapes.values()), spool.pour)
-            finally:
-                spool.close()
+        with contextlib.closing(Spool()) as spool:
+            shapes: dict[int, Floats] = {}
+            for batch in batches:
+                spool.put(batch)
+                if batch.vectors is not None:
+                    shapes.setdefault(batch.vectors.shape[1], batch.vectors[:1])
+            with self._connections.write() as connection:
+                return self._put(connection, name, mode, list(shapes.values()), spool.pour)
 
     def _put(
         self,
@@ -187,29 +189,33 @@ class EmbeddedEngine:
 
     def scan(self, name: str, where: Where | None = None, *, with_vectors: bool = False) -> Iterator[Document]:
         parsed = None if where is None else parse(where)
-        if self._connections.in_memory:  # one connection, which a waiting scan must not hold
-            seqs = self._on_snapshot(name, lambda c, now: self._tail(now).load(c, now, where=parsed).chosen())
-            for block in rows.blocks(seqs.tolist(), _SCAN_ROWS):
-                with self._connections.read() as connection:
-                    documents = self._documents(connection, block, with_vectors=with_vectors)
-                yield from (documents[seq] for seq in block if seq in documents)
+        if self._connections.in_memory:  # one connection, which a waiting scan must not hold; so it takes all at once
+            yield from self._on_snapshot(name, lambda c, now: self._all(c, now, parsed, with_vectors=with_vectors))
             return
-        with self._snapshot_of(name, parsed) as (connection, seqs):
+        with self._snapshot_of(name, parsed) as (connection, pause, seqs):
             for block in rows.blocks(seqs.tolist(), _SCAN_ROWS):
                 documents = self._documents(connection, block, with_vectors=with_vectors)
-                yield from (documents[seq] for seq in block)
+                with pause():
+                    yield from (documents[seq] for seq in block)
+
+    def _all(
+        self, connection: apsw.Connection, now: Snapshot, where: Filter | None, *, with_vectors: bool
+    ) -> Iterable[Document]:
+        seqs = self._tail(now).load(connection, now, where=where).chosen().tolist()
+        documents = self._documents(connection, seqs, with_vectors=with_vectors)
+        return [documents[seq] for seq in seqs]
 
     @contextlib.contextmanager
-    def _snapshot_of(self, name: str, where: Filter | None) -> Iterator[tuple[apsw.Connection, Seqs]]:
+    def _snapshot_of(self, name: str, where: Filter | None) -> Iterator[tuple[apsw.Connection, Pause, Seqs]]:
         """A read transaction that stays open, and the rows that match in it."""
         while True:
-            with self._connections.read() as connection:
+            with self._connections.read_with_pauses() as (connection, pause):
                 now = self._snapshot(connection, name)
                 try:
                     seqs = self._tail(now).load(connection, now, where=where).chosen()
                 except StaleSnapshot:
                     continue
-                yield connection, seqs
+                yield connection, pause, seqs
                 return
 
     def search(self, name: str, request: SearchRequest) -> list[Found]:
@@ -226,6 +232,7 @@ class EmbeddedEngine:
                 request,
                 loaded,
                 lambda seqs: self._documents(connection, seqs, with_vectors=request.with_vectors),
+                lambda seqs: self._ids(connection, seqs),
                 load_ms,
             )
 
@@ -241,7 +248,7 @@ class EmbeddedEngine:
                     f"WHERE d.collection = ? AND d.text_hash IN ({rows.marks(block)})"
                 )
                 for text_hash, blob in connection.execute(sql, (key, *block)):
-                    known[text_hash] = np.frombuffer(blob, np.float32)
+                    known[text_hash] = np.frombuffer(blob, rows.FLOAT).astype(np.float32, copy=False)
         return known
 
     def notes(self, name: str, prefix: str = "") -> dict[str, str]:
@@ -306,19 +313,28 @@ class EmbeddedEngine:
     def _documents(self, connection: apsw.Connection, seqs: list[int], *, with_vectors: bool) -> dict[int, Document]:
         """Rows by seq."""
         documents: dict[int, Document] = {}
-        vector = "v.vector" if with_vectors else "NULL"
-        join = "JOIN vectors v USING (seq)" if with_vectors else ""
         for block in rows.blocks(seqs):
-            sql = f"SELECT d.seq, {vector}, {rows.DOCUMENT_COLUMNS} FROM documents d {join} WHERE d.seq IN ({rows.marks(block)})"
-            for seq, blob, *values in connection.execute(sql, block):
-                documents[seq] = self._document(seq, blob, tuple(values))
+            sql = (
+                f"SELECT d.seq, {rows.DOCUMENT_COLUMNS} FROM documents d LEFT JOIN vectors v USING (seq) "
+                f"WHERE d.seq IN ({rows.marks(block)})"
+            )
+            for seq, *values in connection.execute(sql, block):
+                documents[seq] = self._document(seq, tuple(values), with_vectors=with_vectors)
+        if len(documents) < len(seqs):
+            raise corrupted(self.location, f"{len(seqs) - len(documents)} of {len(seqs)} rows cannot be found")
         return documents
 
-    def _document(self, seq: int, blob: bytes | None, values: tuple[Any, ...]) -> Document:
+    def _document(self, seq: int, values: tuple[Any, ...], *, with_vectors: bool) -> Document:
         try:
-            return rows.decode(values, None if blob is None else np.frombuffer(blob, np.float32))
-        except (ValueError, TypeError, KeyError) as exc:
+            return rows.decode(values, with_vector=with_vectors)
+        except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
             raise corrupted(self.location, f"row {seq} cannot be read: {exc}") from exc
+
+    def _ids(self, connection: apsw.Connection, seqs: list[int]) -> dict[int, Id]:
+        ids: dict[int, Id] = {}
+        for block in rows.blocks(seqs):
+            ids.update(connection.execute(f"SELECT seq, id FROM documents WHERE seq IN ({rows.marks(block)})", block))
+        return ids
 
 
 _SPEC = "name, metric, dim, embedder, identity, index_name"

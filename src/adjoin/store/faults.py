@@ -17,6 +17,8 @@ def translated(location: str, write_timeout_s: float) -> Iterator[None]:
         yield
     except apsw.Error as exc:
         raise _translate(exc, location, write_timeout_s) from exc
+    except UnicodeDecodeError as exc:
+        raise corrupted(location, f"a text in it is not UTF-8: {exc.reason}") from exc
 
 
 def _translate(exc: apsw.Error, location: str, write_timeout_s: float) -> AdjoinError:
@@ -27,6 +29,8 @@ def _translate(exc: apsw.Error, location: str, write_timeout_s: float) -> Adjoin
                 "of this call was stored. Try again when it is done, or open the store with a larger write_timeout_s=."
             )
         case apsw.CorruptError() | apsw.NotADBError():
+            return corrupted(location, str(exc))
+        case apsw.SQLError() if "no such" in str(exc):
             return corrupted(location, str(exc))
         case apsw.FullError():
             return StoreFull(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
 
-from adjoin.errors import NewerFormat, NotAStore, NotFound
+from adjoin.errors import NewerFormat, NotAStore, NotFound, StoreError, StoreFull
 from adjoin.store import schema
 from adjoin.store.faults import corrupted, translated
 
 DATABASE = "adjoin.db"
 _MAGIC = b"SQLite format 3\x00"
 _PAGE_SIZE = 8192  # measured best of 4096 to 32768 for rows of 1.5 kB vectors
+_VERSION_AT = 60  # in the header of a SQLite file
+_APPLICATION_ID_AT = 68
+_LOOKS = 5
 
 
 def prepare(folder: Path, *, create: bool) -> Path:
@@ -23,6 +29,17 @@ def prepare(folder: Path, *, create: bool) -> Path:
     Raises NotFound (nothing there, and not to be made), NotAStore, NewerFormat or StoreCorrupted; the folder
     is then as it was.
     """
+    try:
+        return _prepare(folder, create=create)
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull(f"no space left for {folder}. Nothing was made there. Free some space.") from exc
+        raise StoreError(
+            f"{folder} cannot be opened: {exc.strerror or exc}. Check the path and its permissions."
+        ) from exc
+
+
+def _prepare(folder: Path, *, create: bool) -> Path:
     database = folder / DATABASE
     if folder.exists() and not folder.is_dir():
         raise NotAStore(f"{folder} is a file. An adjoin store is a folder: name one, or a path where one can be made.")
@@ -32,8 +49,15 @@ def prepare(folder: Path, *, create: bool) -> Path:
             raise NotFound(
                 f"there is no adjoin store at {folder}. Check the path, or make one with `adjoin index … --db {folder}`."
             )
-        with translated(str(folder), 0):
-            _create(folder, database)
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        try:
+            with translated(str(folder), 0):
+                _create(folder, database)
+        except BaseException:
+            for each in missing:
+                with suppress(OSError):
+                    each.rmdir()
+            raise
     _inspect(database)
     return database
 
@@ -63,9 +87,10 @@ def _create(folder: Path, database: Path) -> None:
             connection.close()
         _move_unless_there(draft, database)
         _fsync(folder)
+        _fsync(folder.parent)
     finally:
-        for leftover in folder.glob(f"{draft.name}*"):
-            leftover.unlink(missing_ok=True)
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
 def _move_unless_there(draft: Path, database: Path) -> None:
@@ -88,34 +113,86 @@ def _fsync(folder: Path) -> None:
 
 
 def _inspect(database: Path) -> None:
-    """Read the file's first 100 bytes, which SQLite never leaves half-written here, before SQLite may touch it."""
+    """Look at the first 100 bytes, which SQLite never leaves half-written here, before SQLite may touch anything."""
     folder = str(database.parent)
-    try:
-        with database.open("rb") as file:
-            header = file.read(100)
-            size_bytes = file.seek(0, os.SEEK_END)
-    except IsADirectoryError:
-        raise NotAStore(f"{database} is a folder, so {folder} is not an adjoin store. It was not changed.") from None
+    if database.is_dir():
+        raise NotAStore(f"{database} is a folder, so {folder} is not an adjoin store. It was not changed.")
+    header, size_bytes = _read_header(database)
     if len(header) < 100 or not header.startswith(_MAGIC):
         raise corrupted(folder, f"{DATABASE} does not begin as a SQLite database does")
-    (application_id,) = struct.unpack_from(">I", header, 68)
-    if application_id != schema.APPLICATION_ID:
+    if _number(header, _APPLICATION_ID_AT) != schema.APPLICATION_ID:
         raise NotAStore(f"{database} is a SQLite database of another program. It was not changed. Name another folder.")
-    (version,) = struct.unpack_from(">I", header, 60)
+    version = max(_number(found, _VERSION_AT) for found in (header, _header_in_log(database)) if found)
     if version > schema.VERSION:
         raise NewerFormat(
             f"{folder} has format {version}; this adjoin reads formats up to {schema.VERSION}. It was not changed. "
             "Upgrade with: pip install --upgrade adjoin"
         )
-    _refuse_truncated(database, header, size_bytes)
+    if version < 1:
+        raise corrupted(folder, f"{DATABASE} has format {version}, which there never was")
+    if size_bytes < _expected_bytes(header):
+        _refuse_truncated(database)
 
 
-def _refuse_truncated(database: Path, header: bytes, size_bytes: int) -> None:
-    wal = database.with_name(f"{DATABASE}-wal")
-    if wal.exists() and wal.stat().st_size > 0:
-        return  # the rest of the pages may be in the log
+def _number(header: bytes, offset: int) -> int:
+    (number,) = struct.unpack_from(">I", header, offset)
+    return int(number)
+
+
+def _read_header(database: Path) -> tuple[bytes, int]:
+    """The first 100 bytes and the size, read through SQLite.
+
+    Closing a file of one's own on this path would drop every lock that this process holds on it, and another process
+    could then delete the log under a store that is open here.
+    """
+    with translated(str(database.parent), 0):
+        file = apsw.VFSFile("", str(database), [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0])
+        try:
+            size_bytes = file.xFileSize()
+            return (file.xRead(100, 0) if size_bytes >= 100 else b""), size_bytes
+        finally:
+            file.xClose()
+
+
+def _header_in_log(database: Path) -> bytes:
+    """The newest committed header that is still in the log alone; empty if there is none.
+
+    Source: sqlite.org/fileformat2.html, section 4.
+    """
+    try:
+        with database.with_name(f"{DATABASE}-wal").open("rb") as log:
+            head = log.read(32)
+            if len(head) < 32:
+                return b""
+            page_size, salts = _number(head, 8), head[16:24]
+            found = committed = b""
+            while len(frame := log.read(24)) == 24 and frame[8:16] == salts:
+                if _number(frame, 0) == 1:
+                    found = log.read(100)
+                    log.seek(page_size - len(found), os.SEEK_CUR)
+                else:
+                    log.seek(page_size, os.SEEK_CUR)
+                if _number(frame, 4):  # this frame commits
+                    committed = found
+            return committed if committed.startswith(_MAGIC) and len(committed) == 100 else b""
+    except FileNotFoundError:
+        return b""
+
+
+def _refuse_truncated(database: Path) -> None:
+    """Raise if the file stays shorter than its header says, and no log can have the rest.
+
+    Another process may be moving its log into the file at this moment, so one look does not decide.
+    """
+    for _ in range(_LOOKS):
+        header, size_bytes = _read_header(database)
+        wal = database.with_name(f"{DATABASE}-wal")
+        if size_bytes >= _expected_bytes(header) or (wal.exists() and wal.stat().st_size > 0):
+            return
+        time.sleep(0.02)
+    raise corrupted(str(database.parent), f"{DATABASE} has {size_bytes:,} bytes of {_expected_bytes(header):,}")
+
+
+def _expected_bytes(header: bytes) -> int:
     (page_size,) = struct.unpack_from(">H", header, 16)
-    (pages,) = struct.unpack_from(">I", header, 28)
-    expected = pages * (65536 if page_size == 1 else page_size)
-    if size_bytes < expected:
-        raise corrupted(str(database.parent), f"{DATABASE} has {size_bytes:,} bytes of {expected:,}")
+    return _number(header, 28) * (65536 if page_size == 1 else int(page_size))

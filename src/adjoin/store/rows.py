@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from adjoin import metadata as metadata_codec
 from adjoin.engine import Row
 from adjoin.errors import InvalidContent
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from adjoin.types import Floats
 
 TEXT, BYTES, RECORD, NOTHING = 1, 2, 3, 0  # the column `kind`
+FLOAT = np.dtype("<f4")  # of the column `vector`, on every machine
 
 Encoded = tuple[Id, int, str | bytes | None, str, str | None, bytes | None, bytes, int, bytes]
 """(id, kind, content, metadata, origin, text_hash, row_hash, truncated, vector), as the table `spool` and the inserts take it."""
@@ -36,11 +39,9 @@ def _encode(row: Row, vector: Floats) -> Encoded:
     kind, content = encode_content(row.content)
     metadata = metadata_codec.encode(row.metadata)
     origin = json.dumps(row.origin.to_dict(), ensure_ascii=False) if row.origin else None
-    blob = vector.tobytes()
-    return (
-        row.id, kind, content, metadata, origin, row.text_hash, hash_row(kind, content, metadata, origin, blob),
-        int(row.truncated), blob,
-    )  # fmt: skip
+    blob = vector.astype(FLOAT, copy=False).tobytes()
+    row_hash = hash_row(row.id, kind, content, metadata, origin, blob)
+    return row.id, kind, content, metadata, origin, row.text_hash, row_hash, int(row.truncated), blob
 
 
 def encode_content(content: Content) -> tuple[int, str | bytes | None]:
@@ -59,28 +60,36 @@ def encode_content(content: Content) -> tuple[int, str | bytes | None]:
             )
 
 
-def hash_row(kind: int, content: str | bytes | None, metadata: str, origin: str | None, vector: bytes) -> bytes:
+def hash_row(
+    id_: Id, kind: int, content: str | bytes | None, metadata: str, origin: str | None, vector: bytes
+) -> bytes:
     """16 bytes that differ when anything of the row does: each part goes in behind its length."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (str(kind), content or "", metadata, origin or "", vector):
+    for part in (_typed(id_), str(kind), content or "", metadata, origin or "", vector):
         data = part.encode() if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
     return digest.digest()
 
 
-DOCUMENT_COLUMNS = "d.id, d.kind, d.content, d.metadata, d.origin"
+def _typed(id_: Id) -> str:
+    return f"s{id_}" if isinstance(id_, str) else f"i{id_}"
 
 
-def decode(values: tuple[Any, ...], vector: Floats | None = None) -> Document:
-    """A document from DOCUMENT_COLUMNS."""
-    id_, kind, content, metadata, origin = values
+DOCUMENT_COLUMNS = "d.id, d.kind, d.content, d.metadata, d.origin, v.vector, d.row_hash"
+
+
+def decode(values: tuple[Any, ...], *, with_vector: bool = False) -> Document:
+    """A document from DOCUMENT_COLUMNS. Raises ValueError and its like for a row that is not as it was written."""
+    id_, kind, content, metadata, origin, vector, row_hash = values
+    if hash_row(id_, kind, content, metadata, origin, vector) != row_hash:
+        raise ValueError("its bytes are not those that were stored")
     return Document(
         id=id_,
         content=metadata_codec.decode(content) if kind == RECORD else content,
         metadata=metadata_codec.decode(metadata),
         origin=Origin.from_dict(json.loads(origin)) if origin else None,
-        vector=vector,
+        vector=np.frombuffer(vector, FLOAT).astype(np.float32, copy=False) if with_vector else None,
     )
 
 

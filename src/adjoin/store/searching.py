@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Fetch = Callable[[list[int]], dict[int, Document]]
+FetchIds = Callable[[list[int]], dict[int, Id]]
+_FEW_TIES = 100
 
 
-def search(request: SearchRequest, loaded: Loaded, fetch: Fetch, load_ms: float) -> list[Found]:
+def search(request: SearchRequest, loaded: Loaded, fetch: Fetch, fetch_ids: FetchIds, load_ms: float) -> list[Found]:
     """The neighbours of every query, found exactly.
 
-    fetch: gives documents by seq, on the same snapshot as `loaded`.
+    fetch, fetch_ids: give documents and ids by seq, on the same snapshot as `loaded`.
     """
     began = time.perf_counter()
     if loaded.flat is None or not loaded.count:
@@ -32,7 +34,9 @@ def search(request: SearchRequest, loaded: Loaded, fetch: Fetch, load_ms: float)
             request.vectors, request.k, rows=len(loaded.seqs), mask=loaded.mask, max_distance=request.max_distance
         )
     compare_ms = (time.perf_counter() - began) * 1000 / max(1, len(results))
-    return [_found(request, loaded, rows, distances, fetch, load_ms, compare_ms) for rows, distances in results]
+    return [
+        _found(request, loaded, rows, distances, fetch, fetch_ids, load_ms, compare_ms) for rows, distances in results
+    ]
 
 
 def _found(
@@ -41,13 +45,17 @@ def _found(
     rows: NDArray[np.int64],
     distances: NDArray[np.float64],
     fetch: Fetch,
+    fetch_ids: FetchIds,
     load_ms: float,
     compare_ms: float,
 ) -> Found:
     began = time.perf_counter()
-    seqs = loaded.seqs[rows].tolist()
-    documents = fetch(seqs)
-    neighbours = [Neighbour(documents[seq], distance) for seq, distance in zip(seqs, distances.tolist(), strict=True)]
+    near = list(zip(loaded.seqs[rows].tolist(), distances.tolist(), strict=True))
+    if len(near) > request.k + _FEW_TIES:  # a thousand equal rows: their ids say which of them are wanted
+        ids = fetch_ids([seq for seq, _ in near])
+        near = sorted(near, key=lambda pair: (pair[1], id_order(ids[pair[0]])))[: request.k]
+    documents = fetch([seq for seq, _ in near])
+    neighbours = [Neighbour(documents[seq], distance) for seq, distance in near]
     neighbours.sort(key=lambda neighbour: (neighbour.distance, id_order(neighbour.document.id)))
     fetch_ms = (time.perf_counter() - began) * 1000
     return Found(

@@ -15,9 +15,11 @@ import numpy as np
 
 from adjoin import metadata as metadata_codec
 from adjoin.columns import Columns
+from adjoin.errors import InvalidInput
 from adjoin.filters import Filter
 from adjoin.index.flat import Flat
 from adjoin.store.faults import corrupted
+from adjoin.store.rows import FLOAT
 
 if TYPE_CHECKING:
     import apsw
@@ -113,8 +115,12 @@ class Tail:
         """
         with self._lock:
             view = self._see(connection, now)
-            mask = self._matching(connection, now, where) if where is not None else view.alive
-            flat = self._loaded(connection, now, now.dim) if vectors and now.dim else None
+            try:
+                mask = self._matching(connection, now, where) if where is not None else view.alive
+                flat = self._loaded(connection, now, now.dim) if vectors and now.dim else None
+            except BaseException:  # an interrupt among them: what was half appended is read again
+                self._flat = self._columns = None
+                raise
             return Loaded(view.seqs, view.count, mask, flat)
 
     def _see(self, connection: apsw.Connection, now: Snapshot) -> View:
@@ -160,7 +166,10 @@ class Tail:
         missing = self._view.seqs[len(self._flat) :]
         if len(missing):
             for block in _vectors(connection, now.key, missing, dim, self._location):
-                self._flat.append(block)
+                try:
+                    self._flat.append(block)
+                except InvalidInput as exc:
+                    raise corrupted(self._location, f"a vector is not as it was stored: {exc}") from exc
         return self._flat
 
     def _matching(self, connection: apsw.Connection, now: Snapshot, where: Filter) -> Mask:
@@ -193,11 +202,11 @@ def _vectors(
         last = rows[-1][0] if len(rows) == _LOAD_ROWS else int(seqs[-1])
         until = int(np.searchsorted(seqs, last, side="right"))
         for seq, vector in rows:
-            if vector is None or len(vector) != dim * 4:
+            if not isinstance(vector, bytes) or len(vector) != dim * 4:
                 raise corrupted(location, f"the vector of row {seq} is missing or has another length")
         block = np.ones((until - done, dim), np.float32)
         at = np.searchsorted(seqs[done:until], np.fromiter((seq for seq, _ in rows), np.int64, len(rows)))
-        block[at] = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(-1, dim)
+        block[at] = np.frombuffer(b"".join(vector for _, vector in rows), FLOAT).reshape(-1, dim)
         yield block
         done = until
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import apsw
@@ -13,6 +14,7 @@ from adjoin import metadata as metadata_codec
 from adjoin.engine import Batch, Mode, Written
 from adjoin.errors import DuplicateId, NotFound, listed
 from adjoin.store import rows as row_codec
+from adjoin.store.faults import translated
 from adjoin.store.rows import Encoded, blocks, marks
 from adjoin.types import Id
 
@@ -21,10 +23,14 @@ _INSERT_DOCUMENT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _SPOOL = """
-    CREATE TEMP TABLE spool (
+    CREATE TABLE spool (
         n INTEGER PRIMARY KEY, id ANY NOT NULL UNIQUE, kind INTEGER, content ANY, metadata TEXT, origin TEXT,
         text_hash BLOB, row_hash BLOB, truncated INTEGER, vector BLOB
     ) STRICT
+"""
+_INTO_SPOOL = """
+    INSERT INTO spool (id, kind, content, metadata, origin, text_hash, row_hash, truncated, vector)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -133,7 +139,7 @@ def change_metadata(
             continue
         seq, kind, content, old, origin, vector = row
         text = metadata_codec.encode(change if replace else {**metadata_codec.decode(old), **change})
-        row_hash = row_codec.hash_row(kind, content, text, origin, vector)
+        row_hash = row_codec.hash_row(id_, kind, content, text, origin, vector)
         connection.execute("UPDATE documents SET metadata = ?, row_hash = ? WHERE seq = ?", (text, row_hash, seq))
         count += 1
     if missing:
@@ -142,50 +148,46 @@ def change_metadata(
 
 
 class Spool:
-    """Batches kept aside in a temporary table until all have come, so that a long call holds no lock meanwhile."""
+    """Batches kept aside in a temporary database until all have come, so that a long call holds no lock meanwhile.
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        connection.execute("DROP TABLE IF EXISTS temp.spool")
-        connection.execute(_SPOOL)
+    It is a file of its own in the system's temporary folder, which goes when it is closed or the process ends.
+    """
+
+    def __init__(self) -> None:
+        with translated(_TEMPORARY, 0):
+            self._connection = apsw.Connection("")
+            self._connection.execute("PRAGMA journal_mode = OFF")  # one that fails is thrown away whole
+            self._connection.execute("PRAGMA synchronous = OFF")
+            self._connection.execute(_SPOOL)
+            self._connection.execute("BEGIN")
         self._rest: list[Batch] = []
 
     def put(self, batch: Batch) -> None:
         rows = encode(batch)
-        self._connection.execute("BEGIN")  # of the temporary table alone: the store is not locked
-        try:
-            self._connection.executemany(
-                "INSERT INTO temp.spool (id, kind, content, metadata, origin, text_hash, row_hash, truncated, vector) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-            self._connection.execute("COMMIT")
-        except apsw.ConstraintError:
-            self._connection.execute("ROLLBACK")
-            raise DuplicateId.repeated(self._held([row[0] for row in rows])) from None
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._rest.append(Batch(delete=batch.delete, notes=batch.notes))
+        refuse_repeated([*self._held([row[0] for row in rows])])
+        with translated(_TEMPORARY, 0):
+            self._connection.executemany(_INTO_SPOOL, rows)
+        if batch.delete or batch.notes:
+            self._rest.append(Batch(delete=batch.delete, notes=batch.notes))
 
-    def _held(self, ids: list[Id]) -> list[Id]:
-        found: list[Id] = []
+    def _held(self, ids: list[Id]) -> Iterator[Id]:
+        """Those of the ids that came before, each twice."""
         for block in blocks(ids):
-            found += [id_ for (id_,) in self._connection.execute(
-                f"SELECT id FROM temp.spool WHERE id IN ({marks(block)})", block)]  # fmt: skip
-        return found
+            for (id_,) in self._connection.execute(f"SELECT id FROM spool WHERE id IN ({marks(block)})", block):
+                yield from (cast(Id, id_), cast(Id, id_))
 
     def pour(self, writer: Writer) -> None:
         """Write everything through `writer`, a block at a time."""
         for batch in self._rest:
             writer.put(batch)
-        last = 0
-        while block := self._connection.execute(
-            "SELECT n, id, kind, content, metadata, origin, text_hash, row_hash, truncated, vector FROM temp.spool "
-            "WHERE n > ? ORDER BY n LIMIT 500", (last,)
-        ).fetchall():  # fmt: skip
-            last = cast(int, block[-1][0])
-            writer.put_encoded([cast(Encoded, row[1:]) for row in block])
+        rows = self._connection.execute(
+            "SELECT id, kind, content, metadata, origin, text_hash, row_hash, truncated, vector FROM spool ORDER BY n"
+        )
+        while block := list(itertools.islice(rows, 500)):
+            writer.put_encoded([cast(Encoded, row) for row in block])
 
     def close(self) -> None:
-        self._connection.execute("DROP TABLE IF EXISTS temp.spool")
+        self._connection.close(True)
+
+
+_TEMPORARY = "the system's temporary folder"
