@@ -109,7 +109,7 @@ class Connections:
     def abandon(self) -> None:
         """Close without moving the log into the database, for a store that is damaged."""
         with self._guard:
-            for connection in self._idle:
+            for connection in self._idle if _has_log(self._database) else ():
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.close()
 
@@ -270,6 +270,13 @@ def _identity(database: Path | None) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _has_log(database: Path | None) -> bool:
+    if database is None:
+        return False
+    log = database.with_name(f"{database.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _end(connection: apsw.Connection) -> None:

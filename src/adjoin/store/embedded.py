@@ -134,7 +134,12 @@ class EmbeddedEngine:
         put(writer)
         written = writer.written
         if written.added or written.replaced or written.deleted:
-            _touch(connection, snapshot.key, removals=bool(written.replaced or written.deleted))
+            _touch(
+                connection,
+                snapshot.key,
+                documents=written.added - written.deleted,
+                removals=bool(written.replaced or written.deleted),
+            )
         return written
 
     def _agree_on_dim(self, connection: apsw.Connection, now: Snapshot, vectors: Sequence[Floats | None]) -> None:
@@ -164,7 +169,7 @@ class EmbeddedEngine:
                 chosen = self._tail(snapshot).load(connection, snapshot, where=parse(where or {})).chosen()
                 deleted = delete_seqs(connection, chosen.tolist())
             if deleted:
-                _touch(connection, snapshot.key, removals=True)
+                _touch(connection, snapshot.key, documents=-deleted, removals=True)
             return deleted
 
     # Reading
@@ -182,8 +187,7 @@ class EmbeddedEngine:
     def count(self, name: str, where: Where | None = None) -> int:
         if where is None:
             with self._connections.read() as connection:
-                key = self._snapshot(connection, name).key
-                return int(_one(connection, "SELECT count(*) FROM documents WHERE collection = ?", key)[0])
+                return self._snapshot(connection, name).documents
         chosen = parse(where)
         return self._on_snapshot(name, lambda c, now: self._tail(now).load(c, now, where=chosen).count)
 
@@ -292,7 +296,8 @@ class EmbeddedEngine:
 
     def _snapshot(self, connection: apsw.Connection, name: str) -> Snapshot:
         row = connection.execute(
-            "SELECT key, name, metric, dim, version, removals, revisions FROM collections WHERE name = ?", (name,)
+            "SELECT key, name, metric, dim, documents, version, removals, revisions FROM collections WHERE name = ?",
+            (name,),
         ).fetchone()
         if row is None:
             names = [known for (known,) in connection.execute("SELECT name FROM collections ORDER BY name")]
@@ -351,10 +356,13 @@ def _spec(row: tuple[Any, ...]) -> CollectionSpec:
     return CollectionSpec(*row)
 
 
-def _touch(connection: apsw.Connection, key: int, *, removals: bool = False, revisions: bool = False) -> None:
+def _touch(
+    connection: apsw.Connection, key: int, *, documents: int = 0, removals: bool = False, revisions: bool = False
+) -> None:
     connection.execute(
-        "UPDATE collections SET version = version + 1, removals = removals + ?, revisions = revisions + ? WHERE key = ?",
-        (removals, revisions, key),
+        "UPDATE collections SET documents = documents + ?, version = version + 1, removals = removals + ?, "
+        "revisions = revisions + ? WHERE key = ?",
+        (documents, removals, revisions, key),
     )
 
 

@@ -17,6 +17,7 @@ MIGRATIONS: tuple[str, ...] = (
         identity  TEXT,
         index_name TEXT NOT NULL,
         created   TEXT NOT NULL,
+        documents INTEGER NOT NULL DEFAULT 0,
         version   INTEGER NOT NULL DEFAULT 0,
         removals  INTEGER NOT NULL DEFAULT 0,
         revisions INTEGER NOT NULL DEFAULT 0

@@ -35,13 +35,14 @@ _LOAD_ROWS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The row of `collections` that a transaction sees. version rises with every change, removals when rows go,
-    revisions when metadata changes in place."""
+    """The row of `collections` that a transaction sees. documents: how many rows it has. version rises with every
+    change, removals when rows go, revisions when metadata changes in place."""
 
     key: int
     name: str
     metric: Metric
     dim: int | None
+    documents: int
     version: int
     removals: int
     revisions: int
@@ -131,6 +132,9 @@ class Tail:
             raise StaleSnapshot
         elif now.version > seen.version:
             self._follow(connection, seen, now)
+        if self._view.count != now.documents:
+            found, self._seen = self._view.count, None
+            raise corrupted(self._location, f"{now.name!r} has {found:,} rows where {now.documents:,} were stored")
         self._seen = now
         return self._view
 
