@@ -76,16 +76,16 @@ def _record(block: Block) -> tuple[object, ...]:
 
 
 def _made(held: list[_Unit], repeated: int, file: str | None) -> Iterator[Item]:
-    text = "".join(unit.text for unit in held)
-    content = _stripped(text, held)
     if not _written(held[repeated:]):
         return
+    text = "".join(unit.text for unit in held)
+    content = _stripped(text, held)
     skipped = text[: text.index(content)]
     block = held[-1].block
     origin = Origin(
         file=file,
         name=block.name,
-        line=held[0].line + len(_LINE_END.findall(skipped)) if block.line else None,
+        line=held[0].line + _line_ends(skipped) if block.line else None,
         page=block.page,
         offset=held[0].offset + len(skipped),
         length=len(content),
@@ -193,4 +193,8 @@ def _parts(whole: _Unit, starts: list[int]) -> Iterator[_Unit]:
         text = whole.text[start:end]
         if text:
             yield _Unit(text, whole.offset + start, line, whole.block, first=whole.first and start == 0)
-            line += len(_LINE_END.findall(text))
+            line += _line_ends(text)
+
+
+def _line_ends(text: str) -> int:
+    return len(_LINE_END.findall(text)) if "\r" in text else text.count("\n")

@@ -16,7 +16,7 @@ from adjoin.read.blocks import BLOCK_CHARS, TITLE_CHARS, Block, BlockKind, Headi
 from adjoin.read.values import words
 
 FEED_CHARS = 1 << 16
-MOST_WAITING = 1 << 24
+MOST_WAITING = 1 << 23
 """Characters of one tag, comment or script; more is not HTML, and would not fit memory."""
 
 _UNSEEN = frozenset(words("script style nav template svg noscript iframe object canvas audio video select datalist"))

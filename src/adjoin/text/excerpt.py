@@ -87,7 +87,7 @@ def _window(content: str, spans: list[Span], best: Span, words: list[Span], widt
         first = words[0].start if words else start
         start = max(start, min(first - width // 4, end - width))
         if start > best.start:
-            start = cut_after(content, _after_space(content, start))
+            start = cut_after(content, _after_space(content, start, min(end, start + width // 4)))
         return start, max(cut_before(content, min(end, start + width)), min(end, start + 1))
     for span in spans:  # what follows says more than what came before
         if span.start >= end and span.end - start <= width:
@@ -102,8 +102,9 @@ def _window(content: str, spans: list[Span], best: Span, words: list[Span], widt
     return start, end
 
 
-def _after_space(content: str, at: int) -> int:
-    space = content.find(" ", at, at + 20)
+def _after_space(content: str, at: int, before: int) -> int:
+    """The beginning of the next word, unless it is too far."""
+    space = content.find(" ", at, before)
     return at if space < 0 else space + 1
 
 

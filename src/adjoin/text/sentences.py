@@ -18,11 +18,15 @@ class Span(NamedTuple):
     end: int
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _CLOSERS = "\"'”’»」』】〉》)\\]）］〕*_"
 _CANDIDATE = re.compile(
     # Possessive, and never begun inside a run of marks: a page of dot leaders would cost quadratic time.
     rf"(?P<wide>[。！？｡]++[{_CLOSERS}]*+)"
-    rf"|(?<![.!?…])(?P<stop>[.!?…]++(?P<close>[{_CLOSERS}]*+))(?=(?P<gap>\s|$)|(?P<glued>[가-힣\u1100-\u1112\"'“‘「『(]))"
+    rf"|(?<![.!?…])(?P<stop>(?P<marks>[.!?…]++)[{_CLOSERS}]*+)(?=(?P<gap>\s|$)|(?P<glued>[가-힣\u1100-\u1112\"'“‘「『(]))"
     r"|(?P<blank>(?:\r\n|\r|\n)[^\S\r\n]*(?:\r\n|\r|\n))"
     r"|(?P<item>(?:\r\n|\r|\n)(?=[ \t]*(?:[-*+•·▪‣○●■□◦※]|\(?\d{1,3}[.)]|[가-하][.)]|[①-⑳])[ \t]))"
 )
@@ -30,18 +34,18 @@ _CANDIDATE = re.compile(
 # 다 요 까 죠 네, composed and decomposed: the endings after which Korean writers may leave out the space.
 _KOREAN_ENDING = re.compile("(?:[다요까죠네]|\u1103\u1161|\u110b\u116d|\u1101\u1161|\u110c\u116d|\u1102\u1166)$")
 _QUOTED_ON = re.compile(r"\s?(?:이?라고|이?라는|이?라며|이?라면서|이?란|하고|하며|고 |며 |라고|하고)")
+_SPACE = re.compile(r"\s*")
 _LABEL = re.compile(r"[(\[]?(?:\d{1,3}|[가-하]|[A-Za-z]|[ivxIVX]{1,5})$")
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(\[\"'“‘])(?:"
-    r"(?:Dr|Mr|Mrs|Ms|Mx|Prof|St|Jr|Sr|Rev|Hon|Gen|Col|Lt|Sgt|Capt|Gov|Sen|Rep|Pres|Fr|Messrs|Mt|Ft)"
-    r"|(?i:e\.g|i\.e|cf|vs|viz|etc|et al|al|approx|ca|resp|incl|excl|est|dept|univ|assn|bros|inc|ltd|co|corp)"
-    r"|(?i:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
-    r"|(?:a\.m|p\.m|Ph\.D|M\.D|B\.A|M\.A|B\.Sc|M\.Sc)"
-    r")$"
+_ABBREVIATIONS = _words(
+    "Dr Mr Mrs Ms Mx Prof St Jr Sr Rev Hon Gen Col Lt Sgt Capt Gov Sen Rep Pres Fr Messrs Mt Ft Ph.D M.D B.A M.A "
+    "B.Sc M.Sc e.g i.e E.g I.e cf Cf vs viz etc al approx ca resp incl excl est dept Dept univ Univ assn Assn "
+    "bros Bros inc Inc ltd Ltd co Co corp Corp Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec a.m p.m A.M P.M"
 )
-_BEFORE_NUMBER = re.compile(r"(?i:(?:^|[\s(\[])(?:no|nos|p|pp|vol|fig|figs|eq|eqs|sec|ch|art|ver|v|nr|ed|tab))$")
+_BEFORE_NUMBER = _words(
+    "no nos p pp vol fig figs eq eqs sec ch art ver v nr ed tab No Nos P Pp Vol Fig Figs Eq Eqs Sec Ch Art Ver V "
+    "Nr Ed Tab NO"
+)
 _DATE_GOES_ON = re.compile(r"\d|(?:에|부터|까지|자|현재|기준|이후|이전|경)(?:\s|$)")
-_INITIALS = re.compile(r"(?:^|[\s(\[\"'“‘.])[A-Z]$")
 _MAY_END = re.compile(r"(?:etc|et al|a\.m|p\.m|Inc|Ltd|Co|Corp|inc|ltd|co|corp|Ph\.D|M\.D|Jr|Sr|[A-Z]\.[A-Z])$")
 _STARTER = re.compile(
     r"(?:The|A|An|This|That|These|Those|It|Its|He|She|They|We|You|I|His|Her|Their|Our|My|Your|In|On|At|But|And|Or|So"
@@ -70,9 +74,8 @@ def sentences(text: str) -> list[Span]:
 
 
 def _trimmed(text: str, start: int, end: int) -> Span:
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    return Span(start + left, max(start + left, start + len(piece.rstrip())))
+    bare = text[start:end].rstrip()
+    return Span(start + len(bare) - len(bare.lstrip()), start + len(bare))
 
 
 def _ends(text: str) -> Iterator[int]:
@@ -86,28 +89,33 @@ def _ends(text: str) -> Iterator[int]:
 
 def _is_end(text: str, start: int, match: re.Match[str]) -> bool:
     """Whether the sentence that began at `start` ends with this run of full stops, question or exclamation marks."""
-    close = match["close"]
-    marks = match["stop"][: len(match["stop"]) - len(close)]
-    before = text[max(start, match.start() - 24) : match.start()]
-    after = text[match.end() : match.end() + 24]
-    if close and _QUOTED_ON.match(after):
+    _, marks_end = match.span("marks")
+    at, end = match.span()
+    closed = marks_end < end
+    if closed and _QUOTED_ON.match(text, end):
         return False
-    if match["glued"]:
-        return bool(_KOREAN_ENDING.search(before)) and (not close or match["glued"] not in "\"'")
-    following = after.lstrip()
-    if following[:1].islower() and following[:1] < "\u0250":
+    if glued := match["glued"]:
+        return bool(_KOREAN_ENDING.search(text[max(start, at - 3) : at])) and (not closed or glued not in "\"'")
+    following = _SPACE.match(text, end).end()  # type: ignore[union-attr]  # it matches everywhere
+    next_character = text[following : following + 1]
+    if next_character < "\u0250" and next_character.islower():
         return False
-    if marks != "." or close:
+    if closed or marks_end - at > 1 or text[at] != ".":
         return True
-    is_label = match.start() - start < 12 and _LABEL.match(text[start : match.start()].strip())
-    return not is_label and _full_stop_ends(before, following)
+    before = text[max(start, at - 16) : at]
+    if before[-1:] >= "가":
+        return at - start > 2 or not _LABEL.match(text[start:at].strip())
+    is_label = at - start < 12 and _LABEL.match(text[start:at].strip())
+    return not is_label and _full_stop_ends(before, text[following : following + 24])
 
 
 def _full_stop_ends(before: str, following: str) -> bool:
-    if before[-1:].isdigit() and _DATE_GOES_ON.match(following):  # 2024. 3. 15. 에
+    word = before.rpartition(" ")[2].lstrip("([\"'“‘\r\n\t")
+    if word[-1:].isdigit():
+        return not _DATE_GOES_ON.match(following)  # 2024. 3. 15. 에
+    if word in _BEFORE_NUMBER and following[:1].isdigit():
         return False
-    if _BEFORE_NUMBER.search(before) and following[:1].isdigit():
-        return False
-    if _ABBREVIATION.search(before) or _INITIALS.search(before):
+    is_initial = word[-1:].isupper() and (len(word) == 1 or word[-2] == ".")
+    if is_initial or word in _ABBREVIATIONS:
         return bool(_MAY_END.search(before) and _STARTER.match(following))
     return True
