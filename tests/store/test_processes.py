@@ -14,7 +14,7 @@ import pytest
 
 import adjoin
 from adjoin.errors import StoreClosed, StoreError, StoreLocked
-from tests.support.stores import contents, files, python, start, vectors
+from tests.support.stores import HOLDER, contents, files, python, start, vectors
 
 READER = """
 import sys, time, adjoin
@@ -86,17 +86,6 @@ def test_a_row_written_by_another_process_is_found_by_the_next_search(tmp_path: 
         assert rows.count({"by": "them"}) == 0
         python(code + ".delete('theirs')", tmp_path / "s")
         assert rows.search([5.0, 5.0], k=5).ids == ["mine"]
-
-
-HOLDER = """
-import sqlite3, sys
-holder = sqlite3.connect(sys.argv[1] + "/adjoin.db", isolation_level=None)
-holder.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-sys.stdin.readline()
-holder.execute("ROLLBACK")
-print("free", flush=True)
-"""
 
 
 def test_a_second_writer_waits_and_is_then_told_clearly_with_nothing_stored(tmp_path: Path) -> None:

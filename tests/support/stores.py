@@ -12,6 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
+HOLDER = """
+import sqlite3, sys
+holder = sqlite3.connect(sys.argv[1] + "/adjoin.db", isolation_level=None)
+holder.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+holder.execute("ROLLBACK")
+print("free", flush=True)
+"""
+"""Another program that holds the write lock until it is told a line. In this process it would be no obstacle:
+POSIX locks are between processes."""
 
 
 def python(code: str, *args: object, check: bool = True, timeout: float = 60) -> str:
