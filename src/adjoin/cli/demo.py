@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 QUESTIONS = (
     "how do I copy a folder with everything in it?",
     "measure how long a piece of code takes",
-    "목록에서 무작위로 하나를 고르려면?",
-    "문자열에서 앞뒤 공백을 없애는 방법",
+    "zip 파일을 만들고 읽으려면?",
+    "두 날짜 사이의 차이를 구하는 방법",
 )
 
 

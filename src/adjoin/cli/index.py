@@ -55,6 +55,7 @@ def index(
     import adjoin
     from adjoin.database import KEEP
     from adjoin.read import ReadSettings
+    from adjoin.read import watch as watched
 
     chosen = {"chunk_chars": chunk, "overlap_chars": overlap, "content_column": content, "encoding": encoding}
     settings = ReadSettings(
@@ -62,11 +63,16 @@ def index(
         **{name: value for name, value in chosen.items() if value is not None},
     )  # fmt: skip
     common.refuse_missing(paths, db)
+    if embedder:
+        adjoin.embedder(embedder)  # a name that is none is told before a store is made
     with adjoin.open(db) as database:
         target = database.collection(collection, embedder=embedder or KEEP)
+        changes = watched(paths, settings) if watch else ()  # what changes while the first run reads is not missed
         _once(target, paths, settings, as_json, db)
         if watch:
-            _keep_going(target, paths, settings, as_json, db)
+            typer.echo("watching for changes; Ctrl-C ends it", err=True)
+        for _ in changes:
+            _once(target, paths, settings, as_json, db)
 
 
 def _once(target: Collection, paths: list[Path], settings: ReadSettings, as_json: bool, db: str) -> None:
@@ -76,11 +82,3 @@ def _once(target: Collection, paths: list[Path], settings: ReadSettings, as_json
         common.print_json(report.to_dict() | {"documents": target.count(), "db": db})
     else:
         typer.echo(f'{report}\n{target.count():,} chunks in {db}. Ask: adjoin search "…" --db {db}')
-
-
-def _keep_going(target: Collection, paths: list[Path], settings: ReadSettings, as_json: bool, db: str) -> None:
-    from adjoin.read import watch
-
-    typer.echo("watching for changes; Ctrl-C ends it", err=True)
-    for _ in watch(paths, settings):
-        _once(target, paths, settings, as_json, db)

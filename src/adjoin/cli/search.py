@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from adjoin.cli import common
 
 if TYPE_CHECKING:
     from adjoin.text.excerpt import Excerpt
-    from adjoin.types import Hit, Hits
+    from adjoin.types import Hit, Hits, Origin
 
 
 def register(app: typer.Typer) -> None:
@@ -78,8 +79,33 @@ def _title(hit: Hit, excerpt: Excerpt | None) -> Any:
     return title
 
 
+_NOT_LINE_BY_LINE = (
+    ".csv",
+    ".tsv",
+    ".htm",
+    ".html",
+    ".xhtml",
+    ".ipynb",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".pdf",
+)
+
+
 def _place(hit: Hit, excerpt: Excerpt | None) -> str:
-    return common.place(hit.origin, repr(hit.id))
+    """The place of the passage, where the content stands in the file as it is, or else of the chunk."""
+    origin = hit.origin
+    if excerpt is not None and origin is not None and origin.line is not None and _is_verbatim(origin):
+        above = excerpt.line_offset + excerpt.text.count("\n", 0, excerpt.passage.start)
+        origin = replace(origin, line=origin.line + above)
+    return common.place(origin, repr(hit.id))
+
+
+def _is_verbatim(origin: Origin) -> bool:
+    """Whether the content's lines are lines of the file."""
+    return origin.file is not None and origin.offset is not None and not origin.file.lower().endswith(_NOT_LINE_BY_LINE)
 
 
 def _marked(excerpt: Excerpt) -> Any:
@@ -95,7 +121,7 @@ def _marked(excerpt: Excerpt) -> Any:
 
 
 def _as_dict(hit: Hit, excerpt: Excerpt | None) -> dict[str, Any]:
-    plain = hit.to_dict() | {"place": common.place(hit.origin, hit.id)}
+    plain = hit.to_dict() | {"place": _place(hit, excerpt)}
     if excerpt is None:
         return plain
     marks = [list(span) for span in excerpt.spans]

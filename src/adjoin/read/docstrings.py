@@ -75,23 +75,26 @@ def docstrings_fingerprint(*, whole: bool = False) -> str:
 def read_docstrings(
     modules: Collection[str] | None = None, *, whole: bool = False, on_skip: OnSkip | None = None
 ) -> Iterator[Item]:
-    """What the running Python's standard library says of its modules, classes, functions and methods.
+    """What the running Python's standard library says of its modules, classes and functions.
 
     modules: only these and what is in them, such as ["json", "os.path"]. whole: all of each docstring, in chunks, rather
-    than its first paragraph. on_skip: told of source files that cannot be parsed.
+    than its first paragraph, and all methods, of which there are otherwise those of the built-in types alone.
+    on_skip: told of source files that cannot be parsed.
     The ids are the dotted names, with `#2` and so on for the further chunks; the order is always the same.
     Where the library comes without its source only the modules in C are described.
     """
     seen: set[str] = set()
     said: set[tuple[str, str]] = set()
     for found in _all(modules, on_skip):
+        if not whole and found.kind == "method" and found.module != "builtins":
+            continue
         text = inspect.cleandoc(found.text) if whole else _first_paragraph(inspect.cleandoc(found.text))
         last = found.name.rpartition(".")[2]
         if found.name in seen or (last, text) in said or not _says_something(text):
             continue
         seen.add(found.name)
         said.add((last, text))
-        yield from _items(found, text)
+        yield from _items(found if whole else replace(found, words=found.name), text)
 
 
 def _items(found: _Found, text: str) -> Iterator[Item]:
@@ -242,7 +245,7 @@ def _words(name: str, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDe
 
 
 def _in_c(module: str) -> Iterator[_Found]:
-    """What a module holds that is not written in Python."""
+    """What a module holds that is not written in Python, or is a method of a hidden instance, as `random.choice` is."""
     try:
         holder = importlib.import_module(module)
     except ImportError:
@@ -250,9 +253,14 @@ def _in_c(module: str) -> Iterator[_Found]:
     if (said := inspect.getdoc(holder)) and module != "builtins":
         yield _Found(module, "module", module, f"{module} module", said, None, None)
     for name, value in sorted(vars(holder).items()):
-        if name.startswith("_") or not _is_in_c(value) or not isinstance(value.__doc__, str):
-            continue
         full = name if module == "builtins" else f"{module}.{name}"
+        if name.startswith("_") or not isinstance(getattr(value, "__doc__", None), str):
+            continue
+        if inspect.ismethod(value):
+            code = value.__func__.__code__
+            yield _Found(full, "function", module, f"{full}()", value.__doc__, code.co_filename, code.co_firstlineno)
+        if not _is_in_c(value):
+            continue
         kind = "class" if inspect.isclass(value) else "function"
         yield _Found(full, kind, module, _c_words(full, value), value.__doc__, None, None)
         if inspect.isclass(value) and not issubclass(value, BaseException):
