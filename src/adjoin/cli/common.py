@@ -109,6 +109,15 @@ def print_document(document: Document) -> None:
         typer.echo(json.dumps(document.vector.tolist()))
 
 
+def size(count: float) -> str:
+    """Bytes as people read them: `1.5 MB`."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
 def refuse_missing(paths: list[Path], db: str) -> None:
     """Before a store is made for them, see that there is something to index."""
     from adjoin.errors import NotFound

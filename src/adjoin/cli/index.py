@@ -57,11 +57,17 @@ def index(
     from adjoin.read import ReadSettings
     from adjoin.read import watch as watched
 
-    chosen = {"chunk_chars": chunk, "overlap_chars": overlap, "content_column": content, "encoding": encoding}
+    usual = ReadSettings()
     settings = ReadSettings(
-        include=tuple(include or ()), exclude=tuple(exclude or ()), hidden=hidden, gitignore=not no_gitignore,
-        **{name: value for name, value in chosen.items() if value is not None},
-    )  # fmt: skip
+        chunk_chars=usual.chunk_chars if chunk is None else chunk,
+        overlap_chars=usual.overlap_chars if overlap is None else overlap,
+        content_column=content,
+        encoding=encoding,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        hidden=hidden,
+        gitignore=not no_gitignore,
+    )
     common.refuse_missing(paths, db)
     if embedder:
         adjoin.embedder(embedder)  # a name that is none is told before a store is made

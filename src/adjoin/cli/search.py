@@ -10,6 +10,8 @@ import typer
 from adjoin.cli import common
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from adjoin.text.excerpt import Excerpt
     from adjoin.types import Hit, Hits, Origin
 
@@ -56,16 +58,21 @@ def search(
 def print_hits(hits: list[Hit], found: list[Excerpt | None]) -> None:
     """Rank, score, place and the marked excerpt of each hit; plain text where stdout is not a terminal."""
     from rich.console import Console
+    from rich.padding import Padding
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     for hit, excerpt in zip(hits, found, strict=True):
-        console.print(_title(hit, excerpt))
+        console.print(_title(hit, excerpt), soft_wrap=True)  # a place broken over two lines could not be opened
         if excerpt is not None:
-            console.print(_marked(excerpt))
+            body = _marked(excerpt)
+            console.print(
+                Padding(body, (0, 0, 0, 3)) if console.is_terminal else _indented(body),
+                soft_wrap=not console.is_terminal,
+            )
         console.print()
 
 
-def _title(hit: Hit, excerpt: Excerpt | None) -> Any:
+def _title(hit: Hit, excerpt: Excerpt | None) -> Text:
     from rich.text import Text
 
     title = Text.assemble(
@@ -108,16 +115,21 @@ def _is_verbatim(origin: Origin) -> bool:
     return origin.file is not None and origin.offset is not None and not origin.file.lower().endswith(_NOT_LINE_BY_LINE)
 
 
-def _marked(excerpt: Excerpt) -> Any:
-    """The excerpt, indented, its best sentence underlined and the words of the question bold."""
-    from rich.padding import Padding
+def _marked(excerpt: Excerpt) -> Text:
+    """The excerpt, its best sentence underlined and the words of the question bold."""
     from rich.text import Text
 
     text = Text(excerpt.text)
     text.stylize("underline", *excerpt.passage)
     for span in excerpt.spans:
         text.stylize("bold yellow", *span)
-    return Padding(text, (0, 0, 0, 3))
+    return text
+
+
+def _indented(text: Text) -> Text:
+    from rich.text import Text
+
+    return Text("\n").join(Text("   ") + line for line in text.split("\n"))
 
 
 def _as_dict(hit: Hit, excerpt: Excerpt | None) -> dict[str, Any]:

@@ -35,24 +35,18 @@ def stats(
     if as_json:
         common.print_json({"db": db, "collections": figures})
     elif figures:
-        _print_table(figures, db)
+        _print_lines(figures, db)
     else:
         typer.echo(f"{db} has no collection yet")
 
 
-def _print_table(figures: list[dict[str, Any]], db: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("collection", "documents", "embedder", "metric", "dim", "content", "metadata", "vectors", title=db)
+def _print_lines(figures: list[dict[str, Any]], db: str) -> None:
     for one in figures:
-        sizes = one["bytes"]
-        table.add_row(
-            one["collection"], f"{one['documents']:,}", one["embedder"] or "–", one["metric"], str(one["dim"] or "–"),
-            *(f"{sizes[part] / 1e6:.1f} MB" for part in ("content", "metadata", "vectors")),
-        )  # fmt: skip
-    Console().print(table)
-    typer.echo(f"{figures[0]['store_bytes'] / 1e6:.1f} MB on disk")
-    for one in figures:
+        typer.secho(one["collection"], bold=True)
+        typer.echo(f"  {one['documents']:,} documents")
+        model = f"embedded by {one['embedder']}" if one["embedder"] else "vectors brought by the user"
+        typer.echo(f"  {model}, {one['metric']}, {one['dim'] or 'not yet known'} dimensions")
+        typer.echo("  " + ", ".join(f"{part} {common.size(count)}" for part, count in one["bytes"].items()))
         if one["truncated"]:
-            typer.echo(f"{one['collection']}: {one['truncated']:,} documents are longer than the model reads")
+            typer.echo(f"  {one['truncated']:,} documents are longer than the model reads; their ends are not searched")
+    typer.echo(f"{common.size(figures[0]['store_bytes'])} on disk in {db}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +70,8 @@ def _multiplies_bytes_exactly() -> bool:
     """Whether this processor has AVX-512 VNNI. Without it, unsigned × signed int8 saturates on x86, and the exact kernels
     are taken, which on a processor that has it would cost 1.8 times as much for the same result."""
     try:
-        from numpy._core._multiarray_umath import __cpu_features__ as features
-    except ImportError:  # another NumPy keeps them elsewhere
+        features = import_module("numpy._core._multiarray_umath").__cpu_features__
+    except (ImportError, AttributeError):  # another NumPy keeps them elsewhere
         return False
     return bool(features.get("AVX512_CLX") or features.get("AVX512_ICL"))
 

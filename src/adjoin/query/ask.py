@@ -6,14 +6,14 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
 from adjoin.distance import check_vectors
 from adjoin.engine import CollectionSpec, Engine
 from adjoin.errors import InvalidInput, InvalidOption, InvalidVector, NotFound, Unsupported, listed
-from adjoin.types import Id, Like
+from adjoin.types import Content, Id, Like
 
 if TYPE_CHECKING:
     from adjoin.embed import Embedder
@@ -99,7 +99,7 @@ def _embed(queries: list[Query], spec: CollectionSpec, embedder: Callable[[], Em
     for query in queries:
         if isinstance(query, str) and not query.strip():
             raise InvalidInput("the query is empty. Ask for something, or use scan() to list rows.")
-    vectors: Floats = model.embed(queries, kind="query")
+    vectors: Floats = model.embed(cast("list[Content]", queries), kind="query")
     return vectors
 
 
