@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from adjoin import ingest
 from adjoin.engine import CollectionSpec, Engine, Mode, SearchRequest
-from adjoin.errors import InvalidInput, InvalidOption, NotFound
+from adjoin.errors import InvalidInput, InvalidMetadata, InvalidOption, NotFound
 from adjoin.query.ask import Options, Query, as_requested, query_vectors
 from adjoin.query.hits import dress
 from adjoin.strict import strict
@@ -96,6 +96,7 @@ class Collection:
     def _write(
         self, items: Any, ids: Any, metadata: Any, vectors: Any, progress: Progress | None, mode: Mode
     ) -> list[Id]:
+        self._refuse_another()
         given = ingest.gather(items, ids, metadata, vectors)
         total = next(
             (len(x) for x in (items, vectors) if hasattr(x, "__len__") and not isinstance(x, str | bytes)), None
@@ -117,6 +118,20 @@ class Collection:
             )  # fmt: skip
         return written
 
+    def _refuse_another(self) -> None:
+        """Refuse to write through a handle whose collection was dropped and made anew as something else."""
+        now, held = self._engine.spec(self.name), self._spec
+        if now is None:
+            raise NotFound(
+                f"there is no collection {self.name!r} any more: it was dropped. Get it with db.collection(…)."
+            )
+        if (now.metric, now.embedder, now.identity) != (held.metric, held.embedder, held.identity):
+            raise NotFound(
+                f"the collection {self.name!r} was dropped and made anew with another metric or embedder. "
+                f"Get it again with db.collection({self.name!r})."
+            )
+        self._spec = now
+
     @strict
     def update(self, ids: Iterable[Id] | Id, metadata: Iterable[Metadata] | Metadata, *, replace: bool = False) -> int:
         """Merge metadata into rows that exist, or replace theirs; returns how many.
@@ -124,7 +139,7 @@ class Collection:
         metadata: one dict for all ids, or one for each. Raises NotFound for a missing id; nothing is then changed.
         """
         checked = ingest.check_ids(ids)
-        changes = [metadata] * len(checked) if isinstance(metadata, Mapping) else list(metadata)
+        changes = [metadata] * len(checked) if isinstance(metadata, Mapping) else _dicts(metadata)
         if len(changes) != len(checked):
             raise InvalidInput(f"{len(checked)} ids and {len(changes)} metadata. Give one dict, or one for each id.")
         return self._engine.update(self.name, list(zip(checked, changes, strict=True)), replace=replace)
@@ -149,7 +164,7 @@ class Collection:
     def get(self, ids: Iterable[Id] | Id, *, vectors: bool = False) -> list[Document] | Document | None:
         """Rows by id: one or None for a single id; for several, those that exist, in the order asked."""
         documents = self._engine.get(self.name, ingest.check_ids(ids), with_vectors=vectors)
-        if isinstance(ids, str | int):
+        if not isinstance(ids, Iterable) or isinstance(ids, str):
             return documents[0] if documents else None
         return documents
 
@@ -272,3 +287,15 @@ class Collection:
             "collection": spec.name, "metric": spec.metric, "dim": spec.dim, "embedder": spec.embedder, "index": spec.index,
             **self._engine.stats(self.name),
         }  # fmt: skip
+
+
+def _dicts(metadata: Any) -> list[Metadata]:
+    """Several dicts, checked before any is merged."""
+    several = isinstance(metadata, Iterable) and not isinstance(metadata, str | bytes)
+    changes: list[Any] = list(metadata) if several else [metadata]
+    for change in changes:
+        if not isinstance(change, Mapping):
+            raise InvalidMetadata(
+                f"metadata is a dict, or a list of dicts, not {type(change).__name__} ({change!r:.80})."
+            )
+    return changes

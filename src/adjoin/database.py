@@ -23,6 +23,8 @@ INDEXES: Final = ("auto", "flat")
 KEEP: Final = "(as stored)"
 """What an option says when it is not given: the collection's own, or the usual one for a new collection."""
 
+_LONGEST_WAIT_S: Final = 1e6  # what a lock and SQLite can count in
+
 EngineOpener = Callable[..., Engine]
 
 
@@ -36,10 +38,11 @@ def open(  # noqa: A001  # `adjoin.open`, as in `gzip.open`
     Raises NotFound, NotAStore, NewerFormat or StoreCorrupted, with nothing changed, and Unsupported for a scheme
     that no installed engine serves.
     """
-    if write_timeout_s < 0:
-        raise InvalidOption(f"write_timeout_s is 0 or more, not {write_timeout_s}.")
-    place = os.fspath(target)
-    if not isinstance(place, str) or not place.strip():
+    if isinstance(write_timeout_s, bool) or not isinstance(write_timeout_s, int | float) or not write_timeout_s >= 0:
+        raise InvalidOption(f"write_timeout_s is a number of seconds, 0 or more, not {write_timeout_s!r}.")
+    write_timeout_s = min(write_timeout_s, _LONGEST_WAIT_S)
+    place = os.fspath(target) if isinstance(target, str | os.PathLike) else None
+    if not isinstance(place, str) or not place.strip() or "\0" in place or _has_surrogate(place):
         raise InvalidOption(f"open() takes a path or a URL, not {target!r}.")
     scheme, separator, _ = place.partition("://")
     if separator and scheme != "memory":
@@ -103,7 +106,7 @@ class Database:
     def _create(self, name: str, embedder: Any, metric: str, index: str) -> tuple[CollectionSpec, Callable[[], Any]]:
         metric = "cosine" if metric == KEEP else metric
         index = "auto" if index == KEEP else index
-        if metric not in self._engine.abilities.metrics:
+        if not isinstance(metric, str) or metric not in self._engine.abilities.metrics:
             raise InvalidOption.unknown(
                 "metric", metric, [known for known in METRICS if known in self._engine.abilities.metrics]
             )
@@ -151,9 +154,13 @@ class Database:
 
 def _checked_name(name: object) -> str:
     """NFC, because a shell and a source file may spell the same Hangul differently."""
-    if not isinstance(name, str) or not name.strip() or len(name) > 200:
+    if not isinstance(name, str) or not name.strip() or len(name) > 200 or _has_surrogate(name):
         raise InvalidOption(f"a collection's name is a text of 1 to 200 characters, not {name!r:.60}.")
     return unicodedata.normalize("NFC", name)
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _refuse_other(spec: CollectionSpec, what: str, stored: str, given: str) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from adjoin.distance import check_vectors
 from adjoin.engine import Batch, CollectionSpec, Engine, Row
-from adjoin.errors import InvalidContent, InvalidId, InvalidInput
+from adjoin.errors import DimensionMismatch, InvalidContent, InvalidId, InvalidInput, InvalidMetadata, InvalidVector
 from adjoin.hashing import hash_text
-from adjoin.types import Content, Id, Item, Metadata, Progress
+from adjoin.types import Content, Id, Item, Metadata, Progress, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,8 +44,9 @@ def gather(
     """
     if isinstance(items, str | bytes | Mapping | Item):
         items = [items]
-        vectors = None if vectors is None else np.atleast_2d(np.asarray(vectors))
-    ids = [ids] if isinstance(ids, str | int) else ids
+        vectors = None if vectors is None else check_vectors(vectors)
+    _refuse_unordered(items=items, ids=ids, metadata=metadata, vectors=vectors)
+    ids = [ids] if isinstance(ids, str | int | np.integer) else ids
     lengths = {
         name: len(value)
         for name, value in (("items", items), ("ids", ids), ("metadata", metadata), ("vectors", vectors))
@@ -57,6 +58,22 @@ def gather(
     if items is None and vectors is None:
         raise InvalidInput("nothing to store: give items=, vectors=, or both.")
     return _zipped(items, ids, metadata, vectors)
+
+
+def _refuse_unordered(**given: Any) -> None:
+    """A set has no order by which its members could be matched with those of the other arguments."""
+    columns = {name: value for name, value in given.items() if value is not None}
+    if isinstance(columns.get("metadata"), Mapping):  # one for all
+        del columns["metadata"]
+    for name, value in columns.items():
+        if isinstance(value, set | frozenset) and len(columns) > 1:
+            raise InvalidInput(f"{name} is a set, which has no order. Give a list, one for each item.")
+        if name == "ids" and (
+            isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, str | int | Iterable)
+        ):
+            raise InvalidId(f"an id is a str or an int, not {type(value).__name__} ({value!r:.80}).")
+        if name != "ids" and (isinstance(value, str | Mapping) or not isinstance(value, Iterable)):
+            raise InvalidInput(f"{name} is a {type(value).__name__}. Give a list or a generator, one for each item.")
 
 
 _END = object()
@@ -82,13 +99,14 @@ def _zipped(items: Any, ids: Any, metadata: Any, vectors: Any) -> Iterator[Item]
 
 def _item(values: Mapping[str, Any], metadata: Any) -> Item:
     """One Item from what stands beside each other; what an Item says itself gives way to what the call says."""
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise InvalidInput(f"metadata of an item is a dict, not {type(metadata).__name__}.")
     content = values.get("items")
+    for given in (metadata, content.metadata if isinstance(content, Item) else None):
+        if given is not None and not isinstance(given, Mapping):
+            raise InvalidMetadata(f"metadata of an item is a dict, not {type(given).__name__} ({given!r:.80}).")
     if not isinstance(content, Item):
         return Item(content, values.get("ids"), metadata or {}, values.get("vectors"))
     changed = {name: values[key] for key, name in (("ids", "id"), ("vectors", "vector")) if key in values}
-    return replace(content, metadata={**content.metadata, **(metadata or {})}, **changed)
+    return replace(content, metadata={**(content.metadata or {}), **(metadata or {})}, **changed)
 
 
 def check_id(id_: object) -> Id:
@@ -99,17 +117,19 @@ def check_id(id_: object) -> Id:
         raise InvalidId(f"an id is a str or an int, not {type(id_).__name__} ({id_!r:.80}).")
     if isinstance(id_, int):
         if not -(2**63) <= id_ < 2**63:
-            raise InvalidId(f"the id {id_} does not fit 64 bits. Use a str.")
-        return id_
+            raise InvalidId(f"an int id has 64 bits with its sign; this one needs {id_.bit_length() + 1:,}. Use a str.")
+        return int(id_)
     try:
         id_.encode()
     except UnicodeEncodeError as exc:
         raise InvalidId(f"the id {id_!r:.80} has a lone surrogate, which no encoding can keep.") from exc
-    return id_
+    return str.__str__(id_)
 
 
 def check_ids(ids: Iterable[Id] | Id) -> list[Id]:
-    return [check_id(id_) for id_ in ([ids] if isinstance(ids, str | int | np.integer) else ids)]
+    if isinstance(ids, str | bytes | bytearray | Mapping) or not isinstance(ids, Iterable):
+        return [check_id(ids)]
+    return [check_id(id_) for id_ in ids]
 
 
 @dataclass(slots=True)
@@ -173,6 +193,18 @@ def embedded_text(item: Item) -> Content:
     return f"{item.context}\n{item.content}" if item.context and isinstance(item.content, str) else item.content
 
 
+def _refuse_other_lengths(vectors: Sequence[Any], spec: CollectionSpec) -> None:
+    lengths = [len(vector) if isinstance(vector, Sized) else 1 for vector in vectors]
+    needed = spec.dim or lengths[0]
+    for n, length in enumerate(lengths):
+        if length != needed:
+            where = f"vector {n} of this call" if len(vectors) > 1 else "this one"
+            raise DimensionMismatch(
+                f"collection {spec.name!r} holds {needed}-dimensional vectors; {where} has {length}. "
+                "Nothing of this call was stored. Embed with the model that the others were embedded with."
+            )
+
+
 class _Assembly:
     """Collects the rows of a matrix whose width the first of them decides."""
 
@@ -187,8 +219,11 @@ class _Assembly:
 
     def put_given(self, given: list[tuple[int, Any]], spec: CollectionSpec) -> None:
         if given:
-            check = check_vectors([vector for _, vector in given], dim=spec.dim, metric=spec.metric)
-            self.put([n for n, _ in given], check)
+            rows = [vector for _, vector in given]
+            if np.ndim(rows[0]) == 0:
+                raise InvalidVector(f"vectors is a list of vectors, and {rows[0]!r:.40} is none. Write [[…], […]].")
+            _refuse_other_lengths(rows, spec)
+            self.put([n for n, _ in given], check_vectors(rows, dim=spec.dim, metric=spec.metric))
 
 
 def _embed(
@@ -211,7 +246,7 @@ def _embed(
     for n in texts:
         if hashes.get(n) not in known:
             new.setdefault(hashes.get(n, n), n)
-    computed = embedder.embed([texts[n] for n in new.values()], kind="document") if new else None
+    computed = _computed([texts[n] for n in new.values()], spec, embedder) if new else None
     place = {key: row for row, key in enumerate(new)}
     for n in texts:
         held = known.get(hashes[n]) if n in hashes else None
@@ -224,6 +259,19 @@ def _embed(
     truncated = _truncated(texts, embedder)
     tally.truncated += len(truncated)
     return truncated
+
+
+def _computed(texts: list[Content], spec: CollectionSpec, embedder: Embedder) -> Floats:
+    """The embedder's vectors, refused where they could not be searched: some give zeros for a text they know nothing of."""
+    vectors = embedder.embed(texts, kind="document")
+    try:
+        return check_vectors(vectors, dim=spec.dim, metric=spec.metric)
+    except InvalidVector:
+        for text, vector in zip(texts, vectors, strict=True):
+            check_vectors(
+                vector, dim=spec.dim, metric=spec.metric, what=f"the embedder's vector of {shown(text, 60)!r}"
+            )
+        raise
 
 
 def _truncated(texts: dict[int, Content], embedder: Embedder) -> set[int]:
