@@ -55,11 +55,16 @@ def test_markdown_front_matter_becomes_metadata_and_title(read: Read) -> None:
     assert line_of([item]) == [11]
 
 
-@pytest.mark.parametrize(
-    "text", ["---\n\nA rule above.\n", "---\nnested:\n  a: 1\n---\nBody.\n", "---\nnever closed: 1\n"]
-)
-def test_markdown_that_is_no_simple_front_matter_is_kept_as_text(read: Read, text: str) -> None:
-    assert "".join(str(item.content) for item in read("a.md", text)) == text.strip()
+@pytest.mark.parametrize("text", ["---\n\nA rule above.\n", "---\njust text\n---\n", "---\nnever closed: 1\n"])
+def test_markdown_that_only_looks_like_front_matter_is_kept_as_text(read: Read, text: str) -> None:
+    assert "\n".join(str(item.content) for item in read("a.md", text)).split() == text.split()
+
+
+def test_markdown_front_matter_beyond_the_simple_is_kept_beside_the_fields_that_are(read: Read) -> None:
+    front = "---\ntitle: T\nmenu:\n  main: 1\n---"
+    one, two = read("a.md", f"{front}\n# H\n\nBody.\n")
+    assert (one.content, one.metadata["title"]) == (front, "T")
+    assert (two.content, two.context, two.metadata) == ("# H\n\nBody.", "T", one.metadata)
 
 
 def test_markdown_list_items_and_tables_are_not_torn(read: Read) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import doctest
+import importlib
 import io
 import json
 from datetime import date
@@ -12,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import adjoin.read.records as records_module
 from adjoin.errors import UnreadableFile
 from adjoin.read import ReadSettings, Skipped, read_file
 from adjoin.read.records import Problems
@@ -187,5 +188,7 @@ def test_settings_that_change_chunks_change_the_fingerprint() -> None:
     assert len({base, ReadSettings(encoding="cp949").fingerprint(), *(each.fingerprint() for each in others)}) == 5
 
 
-def test_record_limit_is_one_for_all_readers() -> None:
-    assert records_module.RECORD_CHARS == 1 << 24
+def test_examples_in_the_documentation_hold() -> None:
+    for name in ("values", "frontmatter"):
+        results = doctest.testmod(importlib.import_module(f"adjoin.read.{name}"))
+        assert (results.failed, results.attempted > 0) == (0, True)

@@ -12,16 +12,16 @@ _LIST_ITEM = re.compile(r"\s*-[ \t]+(?P<value>.*)$")
 _COMMENT = re.compile(r"[ \t]+#.*$")
 
 
-def parse_front_matter(lines: list[str]) -> dict[str, Any] | None:
-    """`key: value` lines, lists in brackets, and lists of `- value` lines; None for anything more.
+def parse_front_matter(lines: list[str]) -> tuple[dict[str, Any], bool]:
+    """The fields of `key: value` lines, lists in brackets, and lists of `- value` lines; and whether that was all.
 
     Numbers, true and false become such; text in quotes stays text. Other YAML is not guessed at.
 
     >>> parse_front_matter(["title: Notes", "year: 2024", "tags: [a, 'b']", "draft: true"])
-    {'title': 'Notes', 'year': 2024, 'tags': ['a', 'b'], 'draft': True}
+    ({'title': 'Notes', 'year': 2024, 'tags': ['a', 'b'], 'draft': True}, True)
     """
     found: dict[str, Any] = {}
-    key = ""
+    key, complete = "", True
     for line in (line.rstrip() for line in lines):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -31,8 +31,8 @@ def parse_front_matter(lines: list[str]) -> dict[str, Any] | None:
             key = clean_key(field["key"], found)
             found[key] = _value(field["value"] or "")
         else:
-            return None
-    return found
+            complete = False
+    return found, complete
 
 
 def _value(text: str) -> Any:

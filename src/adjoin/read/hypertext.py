@@ -23,7 +23,7 @@ _UNSEEN = frozenset(words("script style nav template svg noscript iframe object 
 _VOID = frozenset(words("area base br col embed hr img input link meta param source track wbr"))
 _BREAKS = frozenset(
     words(
-        "address article aside blockquote body caption dd details dialog div dl dt fieldset figcaption figure footer "
+        "address article aside blockquote body button caption dd details dialog div dl dt fieldset figcaption figure footer "
         "form h1 h2 h3 h4 h5 h6 head header hr html legend li main menu ol p pre section summary table tbody tfoot "
         "thead tr ul"
     )

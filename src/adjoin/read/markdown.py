@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from adjoin.read.blocks import TITLE_CHARS, Block, Gatherer, HeadingPath, plain_title
 from adjoin.read.decode import Line
@@ -17,6 +18,7 @@ _FENCE = re.compile(r"(?P<indent>\s*)(?:[-*+] +|\d{1,9}[.)] +)?(?P<fence>`{3,}(?
 _ATX = re.compile(r" {0,3}(?P<level>#{1,6})(?:[ \t]+(?P<title>.*?))?(?:[ \t]+#+)?[ \t]*$")
 _ANCHOR = re.compile(r"\s*\{[^}]*\}$")
 _SETEXT = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
+_RULE = re.compile(r" {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
 _QUOTE_OR_ITEM = re.compile(r"\s*(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])")
 _TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
@@ -28,8 +30,7 @@ def markdown_blocks(lines: Iterable[Line]) -> Iterator[Block]:
     """The blocks of a Markdown text; they follow each other without a gap, but for front matter, which is metadata."""
     parser = _Parser()
     rest = iter(lines)
-    for line in parser.front_matter(rest):
-        yield from parser.feed(line)
+    yield from parser.front_matter(rest)
     for line in rest:
         yield from parser.feed(line)
     yield from parser.gatherer.done()
@@ -44,28 +45,28 @@ class _Parser:
         self._after_blank = True
         self._in_list = False
 
-    def front_matter(self, lines: Iterator[Line]) -> list[Line]:
-        """Read the front matter; returns lines that turned out to be none of it, or not to be understood."""
-        held: list[Line] = []
-        for line in lines:
-            held.append(line)
-            bare = line.text.rstrip()
-            if (len(held) == 1 and bare != "---") or len(held) > _MOST_FRONT_LINES or line.continued:
-                return held
-            if len(held) > 1 and bare in ("---", "..."):
-                return self._understood(held)
-        return held
+    def front_matter(self, lines: Iterator[Line]) -> Iterator[Block]:
+        """Read the front matter, or what stands in its place: blocks of what is none of it, or not understood."""
+        held, closed = _between_rules(lines)
+        fields, complete = parse_front_matter([line.text for line in held[1:-1]]) if closed else ({}, True)
+        if not fields:
+            for line in held:
+                yield from self.feed(line)
+            return
+        self._describe(fields)
+        if not complete:  # YAML that we do not know is kept as it is written
+            yield from self._start("code", held[0])
+            for line in held[1:]:
+                yield from self.gatherer.take(line)
+            self._after_blank = True
+            yield from self.gatherer.done()
 
-    def _understood(self, held: list[Line]) -> list[Line]:
-        fields = parse_front_matter([line.text for line in held[1:-1]])
-        if fields is None:
-            return held
+    def _describe(self, fields: dict[str, Any]) -> None:
         self.gatherer.metadata = fields
         title = fields.get("title")
         if isinstance(title, str) and title.strip():
             self._titles = HeadingPath((plain_title(title)[:TITLE_CHARS],))
             self.gatherer.headings = self._titles.path()
-        return []
 
     def feed(self, line: Line) -> Iterator[Block]:
         if line.continued:
@@ -79,7 +80,6 @@ class _Parser:
             yield from self.gatherer.take(line)
         else:
             yield from self._written(line)
-            self._after_blank = self._after_blank and self.gatherer.kind == "heading"
 
     def _written(self, line: Line) -> Iterator[Block]:
         text = line.text.rstrip("\r\n")
@@ -94,6 +94,9 @@ class _Parser:
             yield from self._heading(len(atx["level"]), atx["title"] or "", [line])
         elif not long and self._ends_setext(text):
             yield from self._setext(line, 1 if "=" in text else 2)
+        elif not long and _RULE.match(text):
+            yield from self._start("prose", line)
+            self._after_blank = True
         elif text.lstrip().startswith("<!--"):
             yield from self._start("prose", line)
             if "-->" not in text:
@@ -171,3 +174,16 @@ class _Parser:
         yield from self.gatherer.split_off(1)
         self.gatherer.kind, self.gatherer.caption = "table", self.gatherer.lines[0].text.strip()
         yield from self.gatherer.take(line)
+
+
+def _between_rules(lines: Iterator[Line]) -> tuple[list[Line], bool]:
+    """The first lines of a text up to the `---` that ends its front matter; and whether there is one."""
+    held: list[Line] = []
+    for line in lines:
+        held.append(line)
+        bare = line.text.rstrip()
+        if (len(held) == 1 and bare != "---") or len(held) > _MOST_FRONT_LINES or line.continued:
+            break
+        if len(held) > 1 and bare in ("---", "..."):
+            return held, True
+    return held, False

@@ -84,7 +84,7 @@ def _sampled(records: Iterator[Record]) -> Iterator[Record]:
 
 def content_column(sample: list[Mapping[str, Any]], wanted: str | None, path: Path) -> str:
     """The field that is the content: the one wanted, one with a telling name, or that of the longest texts."""
-    names = list(dict.fromkeys(name for fields in sample for name in fields))
+    names = dict.fromkeys(name for fields in sample for name in fields)
     if wanted is not None:
         if wanted in names:
             return wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,13 +48,13 @@ def _value(text: str, kind: str) -> object:
 
 
 def _names(header: list[str]) -> list[str]:
-    names: list[str] = []
+    names: dict[str, None] = {}
     for number, given in enumerate(header, start=1):
         name = given.strip() or f"column_{number}"
         while name in names:
             name += f"_{number}"
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)
 
 
 def _sampled(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
@@ -126,8 +127,6 @@ class _Lines:
 
 
 def _split(head: str) -> Iterator[str]:
-    import io
-
     yield from io.StringIO(head, newline="")
 
 
