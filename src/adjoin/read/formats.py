@@ -41,7 +41,7 @@ _BINARY = frozenset(
     words(
         "png jpg jpeg gif bmp tif tiff webp ico icns psd heic heif avif cr2 nef xcf mp3 wav flac ogg oga opus m4a "
         "aac wma mid midi mp4 m4v mov avi mkv webm wmv flv mpg mpeg 3gp zip gz bz2 xz zst lz4 7z rar tar tgz jar war "
-        "ear whl egg deb rpm apk ipa dmg iso img cab msi exe dll so dylib a o lib pyc pyo pyd class wasm bin dat "
+        "ear whl egg deb rpm apk ipa dmg iso img cab msi exe dll so dylib a o lib pyc pyo pyd class wasm bin "
         "elf ko node doc docx xls xlsx ppt pptx odt ods odp rtfd hwp hwpx pages numbers epub mobi azw3 ttf otf "
         "woff woff2 eot sqlite sqlite3 db db-wal db-shm mdb ldb npy npz pkl pickle pt pth onnx safetensors h5 hdf5 "
         "gguf feather arrow orc avro rdb swp ds_store"

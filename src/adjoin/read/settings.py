@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from adjoin.errors import InvalidOption
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raised whenever the same file would give other chunks than before, so that stores read it again."""
 
 _DO_NOT_CHANGE_CHUNKS = frozenset({"max_file_bytes", "hidden", "gitignore", "include", "exclude"})
