@@ -258,7 +258,9 @@ def _in_c(module: str) -> Iterator[_Found]:
             continue
         if inspect.ismethod(value):
             code = value.__func__.__code__
-            yield _Found(full, "function", module, f"{full}()", value.__doc__ or "", code.co_filename, code.co_firstlineno)
+            yield _Found(
+                full, "function", module, f"{full}()", value.__doc__ or "", code.co_filename, code.co_firstlineno
+            )
         if not _is_in_c(value):
             continue
         kind = "class" if inspect.isclass(value) else "function"
