@@ -69,7 +69,7 @@ def _refuse_unordered(**given: Any) -> None:
         if isinstance(value, set | frozenset) and len(columns) > 1:
             raise InvalidInput(f"{name} is a set, which has no order. Give a list, one for each item.")
         if name == "ids" and (
-            isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, str | int | Iterable)
+            isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, str | int | np.integer | Iterable)
         ):
             raise InvalidId(f"an id is a str or an int, not {type(value).__name__} ({value!r:.80}).")
         if name != "ids" and (isinstance(value, str | Mapping) or not isinstance(value, Iterable)):
