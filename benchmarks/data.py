@@ -32,6 +32,7 @@ def _make(folder: Path, count: int) -> None:
     found: dict[str, None] = {}
     for item in read_docstrings(whole=True):
         text = str(item.content)
+        found[f"{item.context}: {text[:100]}"] = None
         for span in sentences(text):
             if span.end - span.start > 20:
                 found[text[span.start : span.end]] = None

@@ -23,7 +23,7 @@ BENCHMARKS = {
     "tail": "Exact search",
     "reindex": "Indexing twice",
 }
-PACKAGES = ("numpy", "apsw", "onnxruntime", "tokenizers", "faiss-cpu")
+PACKAGES = ("numpy", "apsw", "onnxruntime", "tokenizers")
 
 
 def main() -> None:

@@ -154,6 +154,31 @@ def test_unreadable_files_are_named_and_the_rest_goes_on(collection: Collection,
     assert all(name in str(report) for name in named)
 
 
+def test_a_missing_extra_is_reported_and_the_rest_goes_on(
+    collection: Collection, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "0.pdf").write_bytes(b"%PDF-1.4\n%%EOF\n")
+    monkeypatch.setitem(sys.modules, "pypdf", None)
+    report = collection.index(docs)
+    assert report.files_read == 2
+    assert [Path(skipped.path).name for skipped in report.skipped] == ["0.pdf"]
+    assert "pip install 'adjoin[files]'" in str(report)
+
+
+def test_paths_with_dots_find_what_has_gone(collection: Collection, docs: Path) -> None:
+    collection.index(docs / "sub" / "..")
+    (docs / "a.md").unlink()
+    assert collection.index(docs / "sub" / "..").files_removed == 1
+
+
+def test_bad_lines_of_a_table_are_named_with_their_line(collection: Collection, docs: Path) -> None:
+    (docs / "t.jsonl").write_text('{"text": "good"}\n{broken\n{"text": "fine"}\n', encoding="utf-8")
+    report = collection.index(docs)
+    assert collection.count() == 5
+    assert "t.jsonl:2: " in str(report)
+    assert report.to_dict()["skipped"][0]["line"] == 2
+
+
 def test_a_file_that_became_binary_loses_its_chunks(collection: Collection, docs: Path) -> None:
     collection.index(docs)
     (docs / "sub" / "b.txt").write_bytes(b"\x00\x01\x02\x03")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +18,7 @@ from typing import Any, TypeAlias
 
 from adjoin import ingest
 from adjoin.engine import Batch, CollectionSpec, Engine, Written
-from adjoin.errors import NotFound, UnreadableFile
+from adjoin.errors import MissingExtra, NotFound, UnreadableFile
 from adjoin.read import FoundFile, ReadSettings, Skipped, content_hash, read_file, walk
 from adjoin.types import Id, Item, Progress
 
@@ -51,7 +52,9 @@ class IndexReport:
 
     def to_dict(self) -> dict[str, Any]:
         plain = {name: value for name, value in asdict(self).items() if name != "skipped"}
-        return plain | {"skipped": [{"path": str(each.path), "reason": each.reason} for each in self.skipped]}
+        return plain | {
+            "skipped": [{"path": str(each.path), "line": each.line, "reason": each.reason} for each in self.skipped]
+        }
 
     def __str__(self) -> str:
         files = f"{self.files_read:,} files read, {self.files_unchanged:,} unchanged, {self.files_removed:,} removed"
@@ -67,7 +70,7 @@ class IndexReport:
             )
         if self.skipped:
             lines.append(f"{len(self.skipped):,} left out:")
-            lines += [f"  {each.path}: {each.reason}" for each in self.skipped]
+            lines += [f"  {each}" for each in self.skipped]
         return "\n".join(lines)
 
 
@@ -180,7 +183,7 @@ class _Sync:
 
     def run(self, paths: Sequence[str | PathLike[str]]) -> IndexReport:
         began = time.monotonic()
-        roots = [Path(path).absolute() for path in paths]
+        roots = [Path(os.path.abspath(path)) for path in paths]  # as `walk` names files: without `..`, links kept
         known = self._known()
         present = self._present(roots, known)
         files = list(walk(present, self._settings, self._report.skipped.append))
@@ -246,7 +249,7 @@ class _Sync:
                     held = max(held, count)
                     self._pending.notes[NOTE + path] = self._source(file, "", held).to_json()
                     self._flush()
-        except (UnreadableFile, OSError) as exc:
+        except (UnreadableFile, MissingExtra, OSError) as exc:
             self._give_up(file, exc, unwritten=count - flushed, held=held, keep=not flushed and _is_transient(exc))
             return
         self._pending.delete += chunk_ids(path, count, held)
@@ -316,7 +319,9 @@ def _is_under(path: str, root: Path) -> bool:
 
 
 def _is_transient(exc: Exception) -> bool:
-    """Whether the system, rather than the file's content, stands in the way."""
+    """Whether the system or a missing extra, rather than the file's content, stands in the way."""
+    if isinstance(exc, MissingExtra):
+        return True
     cause = exc if isinstance(exc, OSError) else exc.__cause__
     return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
 
