@@ -40,7 +40,7 @@ texts = json.load(open(sys.argv[1])); vectors = np.load(sys.argv[2])
 ids = [f"d{n}" for n in range(len(texts))]; metadata = [{"n": n} for n in range(len(texts))]
 began = time.perf_counter()
 client = chromadb.PersistentClient(sys.argv[3], settings=Settings(anonymized_telemetry=False))
-collection = client.create_collection("c", metadata={"hnsw:space": "cosine"}, embedding_function=None)
+collection = client.create_collection("documents", metadata={"hnsw:space": "cosine"}, embedding_function=None)
 most = client.get_max_batch_size()
 for start in range(0, len(texts), most):
     part = slice(start, start + most)
