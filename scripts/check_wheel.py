@@ -32,7 +32,17 @@ def main() -> None:
 
 
 def build(work: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(work / "dist"), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(work / "dist"),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True)
     (wheel,) = (work / "dist").glob("adjoin-*.whl")
     return wheel
@@ -57,7 +67,9 @@ def tell_sizes(before: dict[str, int], after: dict[str, int]) -> None:
     added = {name: size for name, size in after.items() if name not in before and not name.endswith(".dist-info")}
     total_mb = sum(size for name, size in after.items() if name not in before) / 1e6
     parts = sorted(added.items(), key=lambda part: -part[1])
-    print(f"installed: {total_mb:.0f} MB, of which " + ", ".join(f"{name} {size / 1e6:.0f}" for name, size in parts[:9]))
+    print(
+        f"installed: {total_mb:.0f} MB, of which " + ", ".join(f"{name} {size / 1e6:.0f}" for name, size in parts[:9])
+    )
     if total_mb > MOST_INSTALLED_MB:
         sys.exit(f"that is more than {MOST_INSTALLED_MB} MB")
 

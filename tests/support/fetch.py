@@ -29,7 +29,10 @@ def fetch_help() -> None:
     HELP.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         if not (_download(folder) or (_update() and _download(folder))):
-            print("apt-get cannot bring LibreOffice's help pages: the tests that read them will be skipped", file=sys.stderr)
+            print(
+                "apt-get cannot bring LibreOffice's help pages: the tests that read them will be skipped",
+                file=sys.stderr,
+            )
             return
         for package in Path(folder).glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", str(package), str(HELP)], check=True)
