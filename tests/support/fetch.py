@@ -1,7 +1,8 @@
 """Brings what the tests read but may not be kept in the repository. Run as `python -m tests.support.fetch`.
 
-The Korean and English help pages of LibreOffice (MPL-2.0) come from Debian's packages, unpacked below .cache/, which
-git ignores. Where they cannot be had, the tests that need them are skipped with that reason.
+The Korean and English help pages of LibreOffice (MPL-2.0) come from Debian's packages, and two models to compare with
+from PyPI; all are unpacked below .cache/, which git ignores. What cannot be had is named, and the tests that need it
+are skipped with that reason.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support import models
+
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 HELP = CACHE / "help"
 PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
@@ -20,6 +23,10 @@ PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
 def main() -> None:
     if not (HELP / "done").exists():
         fetch_help()
+    try:
+        models.main()
+    except subprocess.CalledProcessError as exc:
+        print(f"{exc}: the tests that compare with those models will be skipped", file=sys.stderr)
 
 
 def fetch_help() -> None:
