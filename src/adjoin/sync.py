@@ -24,7 +24,7 @@ from adjoin.types import Id, Item, Progress
 
 NOTE = "source:"
 ITEMS = "items:"
-_FLUSH_ROWS = 256
+_FLUSH_ROWS = 128
 _RACY_NS = 2_000_000_000  # a file changed this shortly before it was read may change again under the same time stamp
 
 
@@ -180,6 +180,7 @@ class _Sync:
         self._report = IndexReport()
         self._tally = ingest.Tally()
         self._pending = _Pending()
+        self._done_bytes = self._total_bytes = 0
 
     def run(self, paths: Sequence[str | PathLike[str]]) -> IndexReport:
         began = time.monotonic()
@@ -226,15 +227,18 @@ class _Sync:
         return _Source(file.size, file.mtime_ns, digest, chunks, self._settings.fingerprint(), time.time_ns())
 
     def _read_all(self, files: list[FoundFile], known: dict[str, _Source]) -> None:
-        total = sum(file.size for file in files)
-        done = 0
+        self._total_bytes = sum(file.size for file in files)
         for file in files:
             if self._tell:
                 self._tell(str(file.path))
             self._read(file, known.get(str(file.path)))
-            done += file.size
-            if self._progress:
-                self._progress(done, total)
+            self._done_bytes += file.size
+            self._show(0)
+
+    def _show(self, within: int) -> None:
+        """Tell how far the run is; within: characters into the file at hand, which are no more than its bytes."""
+        if self._progress:
+            self._progress(self._done_bytes + within, self._total_bytes)
 
     def _read(self, file: FoundFile, before: _Source | None) -> None:
         path = str(file.path)
@@ -249,6 +253,7 @@ class _Sync:
                     held = max(held, count)
                     self._pending.notes[NOTE + path] = self._source(file, "", held).to_json()
                     self._flush()
+                    self._show(item.origin.offset or 0 if item.origin else 0)
         except (UnreadableFile, MissingExtra, OSError) as exc:
             self._give_up(file, exc, unwritten=count - flushed, held=held, keep=not flushed and _is_transient(exc))
             return
