@@ -13,14 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support import models, pairs
-
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 HELP = CACHE / "help"
 PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
 
 
 def main() -> None:
+    from tests.support import models, pairs  # which take CACHE from here
+
     if not (HELP / "done").exists():
         fetch_help()
     if shutil.which("apt-get") and not pairs.DESCRIPTIONS.is_dir():
