@@ -132,6 +132,7 @@ class Connections:
         if self._memory is not None:
             with self._guard:
                 self._refuse_closed()
+                _end(self._memory)  # an interrupt may have come before its own
                 yield None, self._memory
             return
         era, token = self._era, object()
