@@ -14,7 +14,7 @@ import pytest
 
 import adjoin
 from adjoin.distance import distance
-from adjoin.errors import InvalidVector, NotFound
+from adjoin.errors import InvalidOption, InvalidVector, NotFound
 from adjoin.testing import TinyEmbedder
 from adjoin.types import METRICS
 from tests.support.stores import vectors
@@ -307,3 +307,13 @@ def test_progress_is_told_and_may_stop_the_call(line: adjoin.Collection) -> None
 def test_a_collection_shows_what_it_is(line: adjoin.Collection) -> None:
     assert repr(line) == "Collection('line', 10 documents, vectors brought, euclidean, 2 dimensions)"
     assert (line.name, line.metric, line.dim, line.embedder) == ("line", "euclidean", 2, None)
+
+
+@pytest.mark.parametrize("value", ["x", float("nan"), True, [1.0]])
+@pytest.mark.parametrize("option", ["max_distance", "recall"])
+def test_an_option_that_is_no_number_is_refused_by_name(option: str, value: object) -> None:
+    with adjoin.open("memory://") as db:
+        rows = db.collection("c", embedder=None)
+        rows.add(vectors=[[1.0, 0.0]])
+        with pytest.raises(InvalidOption, match=option):
+            rows.search([1.0, 0.0], **{option: value})

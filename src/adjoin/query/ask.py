@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,14 +40,20 @@ def as_requested(k: int, recall: float, mode: str, offset: int, max_distance: fl
         raise InvalidOption.unknown("mode", mode, MODES)
     if mode in ("lexical", "hybrid"):
         raise Unsupported(f"this version searches by vectors only; mode={mode!r} is not built yet. Use mode='auto'.")
-    if isinstance(recall, bool) or not isinstance(recall, int | float) or not 0 < recall <= 1:
+    if not _is_number(recall) or not 0 < recall <= 1:
         raise InvalidOption(f"recall is a share above 0 and up to 1, not {recall!r}. 0.95 is usual, 1.0 is exact.")
-    if max_distance is not None and (isinstance(max_distance, bool) or math.isnan(max_distance)):
+    if max_distance is not None and not _is_number(max_distance):
         raise InvalidOption(f"max_distance is a number, not {max_distance!r}.")
     return Options(
         k=_whole("k", k, 1), recall=1.0 if exact else float(recall), offset=_whole("offset", offset, 0),
         max_distance=None if max_distance is None else float(max_distance),
     )  # fmt: skip
+
+
+def _is_number(value: object) -> bool:
+    """An int or a float, NumPy's too, that is one: neither a bool nor NaN."""
+    is_real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return is_real and value == value
 
 
 def _whole(name: str, value: object, least: int) -> int:
