@@ -24,7 +24,7 @@ from adjoin.types import Id, Item, Progress
 
 NOTE = "source:"
 ITEMS = "items:"
-_FLUSH_ROWS = 128
+COMMIT_ROWS = 128  # rows to a transaction, and so what an interruption can cost
 _RACY_NS = 2_000_000_000  # a file changed this shortly before it was read may change again under the same time stamp
 
 
@@ -138,7 +138,7 @@ def sync_items(
         report.chunks_unchanged = engine.count(spec.name)
         return _finished(report, tally, began)
     done, rest = 0, iter(items)
-    while block := list(itertools.islice(rest, _FLUSH_ROWS)):
+    while block := list(itertools.islice(rest, COMMIT_ROWS)):
         _add(report, engine.write(spec.name, [ingest.batch(block, spec, engine, embedder, tally)], mode="upsert"))
         done += len(block)
         if progress:
@@ -248,7 +248,7 @@ class _Sync:
             digest = content_hash(file.path)
             for count, item in enumerate(self._items(file), start=1):
                 self._pending.rows.append(item)
-                if len(self._pending.rows) >= _FLUSH_ROWS:
+                if len(self._pending.rows) >= COMMIT_ROWS:
                     flushed = count
                     held = max(held, count)
                     self._pending.notes[NOTE + path] = self._source(file, "", held).to_json()

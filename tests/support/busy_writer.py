@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import adjoin
+from adjoin.sync import COMMIT_ROWS
 from tests.support.stores import vector
 
 State = dict[str, int]
 """id → version: the row's content, metadata and vector follow from these two."""
 
-BLOCK = 256  # index_items commits so many at a time
+BLOCK = COMMIT_ROWS
 
 
 def states(before: State, op: dict[str, Any]) -> list[State]:
