@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -61,7 +62,8 @@ def write_page() -> None:
     for name, title in BENCHMARKS.items():
         result = RESULTS / f"{name}.md"
         if result.exists():
-            parts.append(f"## {title}\n\n`python benchmarks/{name}.py`\n\n{result.read_text(encoding='utf-8').strip()}")
+            told = re.sub(r"^(#+) ", r"##\1 ", result.read_text(encoding="utf-8").strip(), flags=re.M)
+            parts.append(f"## {title}\n\n`python benchmarks/{name}.py`\n\n{told}")
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
