@@ -18,6 +18,7 @@ from adjoin.errors import InvalidOption, InvalidVector, NotFound
 from adjoin.testing import TinyEmbedder
 from adjoin.types import METRICS
 from tests.support.stores import vectors
+from tests.support.tiny_models import write_bert, write_tokenizer
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -317,3 +318,21 @@ def test_an_option_that_is_no_number_is_refused_by_name(option: str, value: obje
         rows.add(vectors=[[1.0, 0.0]])
         with pytest.raises(InvalidOption, match=option):
             rows.search([1.0, 0.0], **{option: value})
+
+
+@pytest.mark.parametrize("spelt", [str, Path])
+def test_a_model_folder_named_from_here_is_found_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelt: type
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write_tokenizer(tmp_path / "model")
+    write_bert(tmp_path / "model")
+    (tmp_path / "default").mkdir()  # a folder that is called like a model does not take its place
+    monkeypatch.chdir(tmp_path)
+    with adjoin.open(tmp_path / "s.adjoin") as db:
+        assert db.collection("d", embedder="default").stats()["embedder"] == "default"
+        db.collection("c", embedder=spelt("model")).add(["the cat"], ids=["a"])
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with adjoin.open(tmp_path / "s.adjoin") as db:
+        assert db.collection("c").search("the cat", k=1).ids == ["a"]

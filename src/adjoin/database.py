@@ -170,8 +170,13 @@ def _refuse_other(spec: CollectionSpec, what: str, stored: str, given: str) -> N
         )
 
 
-def _reopening_name(embedder: str | Embedder) -> str:
-    return embedder if isinstance(embedder, str) else f"object:{type(embedder).__qualname__}"
+def _reopening_name(embedder: str | os.PathLike[str] | Embedder) -> str:
+    """What finds the embedder again from any folder: a name, a model's path in full, or a note that only its owner can."""
+    if not isinstance(embedder, str | os.PathLike):
+        return f"object:{type(embedder).__qualname__}"
+    text = os.fspath(embedder)
+    is_name = text == "default" or text.startswith("hf:")
+    return text if is_name else os.path.abspath(os.path.expanduser(text))
 
 
 def _matching(spec: CollectionSpec, given: str | Embedder | None) -> Callable[[], Embedder | None]:
