@@ -10,12 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
-from adjoin.types import Content, Document, Id, Metric, Origin, Plan, Where
+from adjoin.types import Content, Diagnosis, Document, Erased, Id, Metric, Origin, Plan, Progress, RecallReport, Where
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from adjoin.types import Floats
 
 Mode: TypeAlias = Literal["add", "upsert"]
+Absence: TypeAlias = Literal["notimpl", "notyet", "never"]
+"""Why an engine lacks something: we have not built it, they have not, or it cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class Abilities:
 
     metrics: those it computes. filters: the operators it evaluates. durable: what it acknowledges survives the process.
     writers: how many processes may write at once. atomic: a call is stored whole or not at all.
+    indexes: the families a user may name. storage: how it can keep vectors. exact: whether recall=1.0 is kept.
+    gaps: what it lacks of the contract (`docs/engine-contract.md`), by behaviour, each with its kind and its reason.
     """
 
     metrics: frozenset[Metric]
@@ -31,6 +37,10 @@ class Abilities:
     durable: bool
     atomic: bool
     writers: Literal["one", "many"]
+    indexes: frozenset[str] = frozenset({"auto", "flat"})
+    storage: frozenset[str] = frozenset({"float32"})
+    exact: bool = True
+    gaps: Mapping[str, tuple[Absence, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,8 @@ class CollectionSpec:
 
     dim: None until the first vector arrives, where the user brings the vectors.
     embedder: the name that opens it again, None where the user brings the vectors. identity: its identity as JSON.
+    index: the family of its index, `auto` to let the engine choose. params: that family's own, by their usual names.
+    storage: how vectors are kept; with less than float32 they are rounded when they come in.
     """
 
     name: str
@@ -47,6 +59,8 @@ class CollectionSpec:
     embedder: str | None = None
     identity: str | None = None
     index: str = "auto"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    storage: str = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,5 +183,25 @@ class Engine(Protocol):
         ...
 
     def stats(self, name: str) -> dict[str, Any]: ...
+
+    def optimize(self, name: str, *, progress: Progress | None = None) -> None:
+        """Bring the index up to date now rather than in the background, and give unused space back."""
+        ...
+
+    def erase(self, name: str, *, ids: Sequence[Id] | None = None, where: Where | None = None) -> Erased:
+        """Delete so that neither content, metadata nor vector is left on disk, and look whether that is so."""
+        ...
+
+    def recall(self, name: str, *, k: int, budget_s: float) -> RecallReport:
+        """What share of the true neighbours live queries got, measured against exact search."""
+        ...
+
+    def backup(self, path: Path) -> None:
+        """A copy of the whole database as it is at one moment, while it is in use."""
+        ...
+
+    def doctor(self, *, repair: bool = False) -> Diagnosis:
+        """Look at all there is, name each damage, and with `repair` rebuild what follows from the rest."""
+        ...
 
     def close(self) -> None: ...

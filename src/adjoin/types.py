@@ -189,6 +189,101 @@ class Plan:
         return "\n".join([*lines, *self.notes])
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What `erase` did. deleted: rows. searched_bytes: bytes of files that were read to see that nothing is left.
+    found: places where something of them still stood; empty, or the erasure failed."""
+
+    deleted: int
+    searched_bytes: int = 0
+    found: tuple[str, ...] = ()
+
+    def __int__(self) -> int:
+        return self.deleted
+
+
+@dataclass(frozen=True, slots=True)
+class RecallLine:
+    """Recall within one range of filter selectivity.
+
+    selectivity: (above, up to), shares of the rows that matched; (0, 1) for all. queries: how many were measured.
+    right, wanted: true neighbours returned, and all there were. recall: their ratio, with its Wilson interval at 95 %.
+    """
+
+    selectivity: tuple[float, float]
+    queries: int
+    right: int
+    wanted: int
+    recall: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecallReport:
+    """Recall of live queries, measured against exact search. lines: all first, then by filter selectivity."""
+
+    asked: float
+    lines: tuple[RecallLine, ...]
+    seconds: float
+
+    @property
+    def queries(self) -> int:
+        return self.lines[0].queries if self.lines else 0
+
+    @property
+    def recall(self) -> float | None:
+        """None while no query has been measured."""
+        return self.lines[0].recall if self.queries else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return (self.lines[0].low, self.lines[0].high) if self.queries else None
+
+    def __str__(self) -> str:
+        if not self.queries:
+            return "recall: no query to measure yet; search first"
+        shown = [
+            f"{'all queries' if line.selectivity == (0.0, 1.0) else f'{line.selectivity[0]:.1%} to {line.selectivity[1]:.1%} match':>24}"
+            f"  {line.recall:.4f}  [{line.low:.4f}, {line.high:.4f}]  {line.queries:,} queries"
+            for line in self.lines
+        ]
+        return "\n".join([f"recall of live queries (asked {self.asked:g}), measured in {self.seconds:.2f} s", *shown])
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `doctor` found. place: a file, a collection or a row. repairable: from what is true.
+    repaired: done in this run. level: `damage`, or `note` for what is no damage."""
+
+    place: str
+    what: str
+    level: Literal["damage", "note"] = "damage"
+    repairable: bool = False
+    repaired: bool = False
+
+    def __str__(self) -> str:
+        end = " (repaired)" if self.repaired else " (can be repaired: doctor --repair)" if self.repairable else ""
+        return f"{self.level}: {self.place}: {self.what}{end}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What `doctor` looked at and found."""
+
+    findings: tuple[Finding, ...]
+    checked: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """No damage, or none left."""
+        return all(finding.level == "note" or finding.repaired for finding in self.findings)
+
+    def __str__(self) -> str:
+        lines = [*map(str, self.findings)] or ["no damage found"]
+        return "\n".join([*lines, f"checked: {', '.join(self.checked)}"] if self.checked else lines)
+
+
 class Hits(Sequence[Hit]):
     """The neighbours of one query, nearest first.
 
