@@ -153,12 +153,39 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentPlan:
+    """How one part of a collection was searched.
+
+    place: the segment's id, or `tail` for rows not sealed yet. strategy: `exact`, or the family of the index.
+    estimated, matching: rows that the filter was expected to leave, and that it left. candidates: rows looked at.
+    effort: of the index (`ef`, `nprobe` …); None where it was not asked. ms: milliseconds.
+    """
+
+    place: str
+    strategy: str
+    reason: str
+    rows: int
+    estimated: int
+    matching: int
+    candidates: int
+    effort: int | None
+    ms: float
+
+    def __str__(self) -> str:
+        return (
+            f"  {self.place}: {self.strategy}: {self.reason}; {self.matching:,} of {self.rows:,} match, "
+            f"{self.candidates:,} compared, {self.ms:.2f} ms"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How a search was carried out.
 
-    strategy: `exact` or the index's name. reason: why the planner chose it.
-    candidates: rows whose distance was computed. matching: rows that passed the filter. rows: rows in the collection.
-    recall_asked, recall_promised: in (0, 1]. stages_ms: stage → milliseconds, in order.
+    strategy: `exact` or the index's family. reason: why the planner chose it.
+    candidates: rows that were looked at. matching: rows that passed the filter. rows: rows in the collection.
+    recall_asked, recall_promised: in (0, 1]; promised is a lower bound. stages_ms: stage → milliseconds, in order.
+    estimated: rows that were expected to pass the filter when the way was chosen. segments: each part's own plan.
     """
 
     strategy: str
@@ -170,13 +197,29 @@ class Plan:
     recall_promised: float
     stages_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    estimated: int | None = None
+    segments: tuple[SegmentPlan, ...] = ()
+
+    @property
+    def selectivity(self) -> float:
+        """The share of the rows that passed the filter."""
+        return self.matching / self.rows if self.rows else 0.0
+
+    @property
+    def selectivity_estimated(self) -> float:
+        """The share that the planner expected."""
+        return self.selectivity if self.estimated is None else self.estimated / max(1, self.rows)
 
     def with_stages(self, before: Mapping[str, float], after: Mapping[str, float]) -> Plan:
         """The same plan with stages that ran before and after it."""
         return replace(self, stages_ms={**before, **self.stages_ms, **after})
 
     def __str__(self) -> str:
-        filtered = f", {self.matching:,} match the filter" if self.matching != self.rows else ""
+        filtered = (
+            f", {self.matching:,} match the filter ({self.selectivity:.2%}; {self.selectivity_estimated:.2%} were expected)"
+            if self.matching != self.rows
+            else ""
+        )
         lines = [
             f"{self.strategy}: {self.reason}",
             f"rows: {self.rows:,}{filtered}; compared: {self.candidates:,}",
@@ -186,7 +229,8 @@ class Plan:
             + " + ".join(f"{name} {ms:.2f}" for name, ms in self.stages_ms.items())
             + f" = {sum(self.stages_ms.values()):.2f} ms",
         ]
-        return "\n".join([*lines, *self.notes])
+        parts = map(str, self.segments) if len(self.segments) > 1 else ()
+        return "\n".join([*lines, *parts, *self.notes])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 _UNIT: Final = 2.0**-24
 _SMALLEST_NORMAL: Final = 2.0**-126
+_SHORTEST, _LONGEST = 1e-12, 1e18  # of a row whose products with a query of length 1 keep float32's precision
 _SLACK: Final = 1e-12  # for the float64 steps, whose own error is a thousand times smaller
 _BLOCK_ELEMENTS: Final = 2**16
 
@@ -68,6 +69,33 @@ class _Cosine:
 
     def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Floats:
         return _negative(_products(matrix, queries))
+
+    def error(self, keys: Doubles, figures: Doubles, query: Floats) -> Doubles:
+        return self._error
+
+    def ceiling(self, query: Floats, max_distance: float) -> float:
+        return max_distance - 1.0 + _SLACK
+
+
+class CosineOfRaw:
+    """Rows as given, of any length; queries of length 1. Figures are the rows' inverse lengths.
+
+    A row whose length leaves no room for float32's products has NaN, and with it a key that is not finite.
+    """
+
+    def __init__(self, dim: int) -> None:
+        # As for rows of length 1, and the roundings of the inverse length and of its product.
+        self._error = np.array(_gamma(dim + 16))
+
+    def figures(self, vectors: Floats) -> Doubles:
+        found = lengths(vectors)
+        found[(found < _SHORTEST) | (found > _LONGEST)] = np.nan
+        return 1.0 / found
+
+    def keys(self, matrix: Floats, figures: Doubles, queries: Floats) -> Floats:
+        keys = _products(matrix, queries)
+        keys *= figures
+        return _negative(keys)
 
     def error(self, keys: Doubles, figures: Doubles, query: Floats) -> Doubles:
         return self._error

@@ -10,30 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from adjoin.distance import check_metric, check_vectors, distances_to
+from adjoin.distance import check_metric, check_vectors
 from adjoin.errors import DimensionMismatch, InvalidOption
-from adjoin.index.first_pass import FirstPass, first_pass, lengths
+from adjoin.index.first_pass import FirstPass, first_pass
+from adjoin.index.measure import BLOCK_ELEMENTS, Distances, Mask, Neighbours, Rows, candidates, measured, unit
 from adjoin.types import Metric
 
 if TYPE_CHECKING:
     from adjoin.types import Floats
 
-Rows = NDArray[np.int64]
-Distances = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-
 GATHER_BELOW: Final = 0.15  # of the rows: fewer are copied together before the product
-_BLOCK_ELEMENTS: Final = 2**20  # gathered or scored at once
 _KEYS_AT_ONCE: Final = 2**20  # keys of a block of queries
-
-
-class Neighbours(NamedTuple):
-    """rows: int64, nearest first and by row where equally far. distances: float64, the metric's own."""
-
-    rows: Rows
-    distances: Distances
 
 
 class _Held(NamedTuple):
@@ -73,7 +61,7 @@ class Flat:
         if not len(fresh):
             return
         if self.metric == "cosine":
-            fresh = _unit(fresh)
+            fresh = unit(fresh)
         if not self._held.length:
             # The first rows say where the middle is; any centre gives right answers.
             self._pass = first_pass(self.metric, fresh.mean(axis=0, dtype=np.float64))
@@ -120,7 +108,7 @@ class Flat:
             raise InvalidOption("max_distance is NaN; give a number, or None for no bound.")
         points = check_vectors(queries, dim=self.dim, metric=self.metric, what="query")
         if self.metric == "cosine":
-            points = _unit(points)
+            points = unit(points)
         chosen = _Chosen.of(self._held, mask, rows)
         found: list[Neighbours] = []
         step = max(1, _KEYS_AT_ONCE // max(1, chosen.compared))
@@ -136,14 +124,15 @@ class Flat:
         if chosen.barred is not None:
             np.copyto(keys, np.inf, where=chosen.barred)
         figures = chosen.figures()
+        largest = figures.max(keepdims=True)
         answers = []
         for i, point in enumerate(points):
             if reached[i]:
                 limit = np.inf if most is None else self._pass.ceiling(point, most)
-                rows = chosen.rows_at(_candidates(self._pass, keys[i], figures, point, k, limit))
+                rows = chosen.rows_at(candidates(self._pass, keys[i], figures, largest, point, k, limit))
             else:
                 rows = chosen.all_rows()
-            answers.append(self._measured(chosen.held, rows, point, k, most))
+            answers.append(measured(chosen.held.matrix.__getitem__, rows, point, k, self.metric, most))
         return answers
 
     def _keys(self, points: Floats, chosen: _Chosen) -> Floats:
@@ -151,26 +140,11 @@ class Flat:
         if chosen.gathered is None:
             return self._pass.keys(matrix[: chosen.rows], figures[: chosen.rows], points)
         keys = np.empty((len(points), chosen.matching), np.float32)
-        step = max(1, _BLOCK_ELEMENTS // self.dim)
+        step = max(1, BLOCK_ELEMENTS // self.dim)
         for start in range(0, chosen.matching, step):
             rows = chosen.gathered[start : start + step]
             keys[:, start : start + step] = self._pass.keys(matrix[rows], figures[rows], points)
         return keys
-
-    def _measured(self, held: _Held, rows: Rows, point: Floats, k: int, most: float | None) -> Neighbours:
-        """The nearest k of the rows, ties included, by their exact distances."""
-        distances = np.empty(len(rows))
-        step = max(1, _BLOCK_ELEMENTS // self.dim)
-        for start in range(0, len(rows), step):
-            block = held.matrix[rows[start : start + step]]
-            distances[start : start + step] = distances_to(block, point, self.metric)
-        bound = np.inf if most is None else most
-        if len(rows) > k:
-            bound = min(bound, np.partition(distances, k - 1)[k - 1])
-        kept = distances <= bound
-        rows, distances = rows[kept], distances[kept]
-        order = np.argsort(distances, kind="stable")  # the rows rise, so ties stay in their order
-        return Neighbours(rows[order], distances[order])
 
     def _with_room(self, more: int) -> _Held:
         matrix, figures, length = self._held
@@ -222,40 +196,3 @@ class _Chosen(NamedTuple):
         if self.gathered is not None:
             return self.gathered
         return np.arange(self.rows) if self.barred is None else np.flatnonzero(~self.barred)
-
-
-def _candidates(method: FirstPass, keys: Floats, figures: Distances, point: Floats, k: int, limit: float) -> Rows:
-    """The places that could be among the k nearest, given what each key may be off by.
-
-    limit: a key that no place within max_distance exceeds by more than its error.
-    """
-    largest = figures.max(keepdims=True)
-    bound = np.array([limit])
-    if k < len(keys):
-        kth = np.partition(keys, k - 1)[k - 1 : k].astype(np.float64)
-        bound = np.minimum(bound, kth + method.error(kth, largest, point))
-    # By the largest error first, which is one comparison a row: an error that rises with the key by less than half of
-    # it is at most twice what it is at the bound. Then by each row's own error among those that are left.
-    reach = bound + 2 * method.error(bound, largest, point)
-    places = np.flatnonzero(keys <= _rounded_up(reach))
-    near = keys[places].astype(np.float64)
-    own = method.error(near, figures[places], point)
-    if k < len(places):
-        limit = min(limit, float(np.partition(near + own, k - 1)[k - 1]))
-    return places[near - own <= limit]
-
-
-def _rounded_up(value: Distances) -> Floats:
-    """In float32, and finite: barred rows have infinite keys, and stay out."""
-    largest = np.finfo(np.float32).max
-    return np.nextafter(np.clip(value, -largest, largest).astype(np.float32), largest)
-
-
-def _unit(vectors: Floats) -> Floats:
-    """Rows of length 1, computed in float64. A row that came from an equal one is equal."""
-    result = np.empty_like(vectors)
-    step = max(1, _BLOCK_ELEMENTS // vectors.shape[1])
-    for start in range(0, len(vectors), step):
-        block = vectors[start : start + step]
-        result[start : start + step] = block / lengths(block)[:, None]
-    return result

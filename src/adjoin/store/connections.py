@@ -14,6 +14,7 @@ import apsw
 
 from adjoin.errors import StoreClosed, StoreError, StoreLocked
 from adjoin.store import schema
+from adjoin.store.checks import CHECK_BYTES, checked_vfs
 from adjoin.store.faults import translated
 
 _JOURNAL_LIMIT_BYTES = 64 * 2**20
@@ -30,7 +31,7 @@ class Connections:
     def __init__(
         self, database: Path | None, *, write_timeout_s: float, after_unclean_fork: Callable[[], None] = lambda: None
     ) -> None:
-        """database: None keeps everything in memory, on one connection.
+        """database: None keeps everything in memory, on one connection. `checked`: whether pages carry checksums.
 
         after_unclean_fork: called in a child that was forked while threads were at work; locks of theirs stay locked.
         """
@@ -44,6 +45,7 @@ class Connections:
         self._still = False
         self._start()
         self._memory = self._connect() if database is None else None
+        self.checked = database is None or (checked_vfs() is not None and _reserved(database) == CHECK_BYTES)
         _living.add(self)
 
     def _start(self) -> None:
@@ -197,14 +199,16 @@ class Connections:
             connection = apsw.Connection(":memory:")
             schema.migrate(connection)
         else:
-            connection = apsw.Connection(str(self._database), flags=apsw.SQLITE_OPEN_READWRITE)
+            connection = apsw.Connection(
+                str(self._database), flags=apsw.SQLITE_OPEN_READWRITE, vfs=checked_vfs()
+            )
             connection.set_busy_timeout(int(self.write_timeout_s * 1000))
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA fullfsync = ON")
             connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT_BYTES}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cell_size_check = ON")
-        connection.execute("PRAGMA cache_size = -16384")
+        connection.execute("PRAGMA cache_size = -65536")
         return connection
 
     # Fork. SQLite keeps one table of file locks a process, and a forked child inherits the table without the locks:
@@ -261,6 +265,16 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_each(Connections.after_fork_in_parent),
         after_in_child=_each(Connections.after_fork_in_child),
     )
+
+
+def _reserved(database: Path) -> int:
+    """The bytes at the end of each page that SQLite leaves alone, from the file's header."""
+    with translated(str(database.parent), 0):
+        file = apsw.VFSFile("", str(database), [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0])
+        try:
+            return file.xRead(21, 0)[20]
+        finally:
+            file.xClose()
 
 
 def _identity(database: Path | None) -> tuple[int, int] | None:

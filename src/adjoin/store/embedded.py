@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import itertools
+import json
 import os
 import threading
 import time
@@ -13,21 +14,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import apsw
-import numpy as np
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
 from adjoin.errors import DimensionMismatch, NotFound, StoreCorrupted, listed
 from adjoin.filters import OPERATORS, Filter, parse
+from adjoin.index.base import FAMILIES
 from adjoin.store import folder, rows
+from adjoin.store.backup import backup
 from adjoin.store.connections import Connections
-from adjoin.store.faults import corrupted
+from adjoin.store.doctor import examine
+from adjoin.store.faults import corrupted, damaged_file
+from adjoin.store.figures import figures
+from adjoin.store.files import DamagedFile, size_of
+from adjoin.store.keeper import Keeper
+from adjoin.store.meter import Meter
+from adjoin.store.place import SegmentsFolder
 from adjoin.store.searching import search
-from adjoin.store.tail import Snapshot, StaleSnapshot, Tail
-from adjoin.store.writing import Spool, Writer, change_metadata, delete_ids, delete_seqs
-from adjoin.types import METRICS, Document, Id, Where
+from adjoin.store.snapshot import Snapshot, StaleSnapshot, find
+from adjoin.store.state import State, View
+from adjoin.store.vectors import STORAGES
+from adjoin.store.writing import Kept, Spool, Writer, change_metadata, delete_ids, delete_seqs, prune_changes
+from adjoin.types import METRICS, Diagnosis, Document, Erased, Id, Progress, RecallReport, Where
 
 if TYPE_CHECKING:
-    from adjoin.store.tail import Seqs
     from adjoin.types import Floats
 
 T = TypeVar("T")
@@ -41,31 +50,46 @@ class EmbeddedEngine:
     """A store in a folder, for many reading processes and one writing at a time; or in this process's memory."""
 
     abilities: ClassVar[Abilities] = Abilities(
-        metrics=frozenset(METRICS), filters=frozenset(OPERATORS), durable=True, atomic=True, writers="one"
+        metrics=frozenset(METRICS),
+        filters=frozenset(OPERATORS),
+        durable=True,
+        atomic=True,
+        writers="one",
+        indexes=frozenset({"auto", *FAMILIES}),
+        storage=frozenset(STORAGES),
     )
 
     def __init__(
-        self, path: str | os.PathLike[str] | None, *, create: bool = True, write_timeout_s: float = 30.0
+        self,
+        path: str | os.PathLike[str] | None,
+        *,
+        create: bool = True,
+        write_timeout_s: float = 30.0,
+        maintain: bool = True,
     ) -> None:
         """path: the folder; None for memory. create: make it if it is not there.
 
+        maintain: seal, merge and compact in the background as rows come and go; without it, only `optimize` does.
         Raises NotFound, NotAStore, NewerFormat or StoreCorrupted; the folder is then as it was.
         """
         database = None if path is None else folder.prepare(Path(path).absolute(), create=create)
-        self._forget_tails()
+        self._forget_states()
         self._connections = Connections(
-            database, write_timeout_s=write_timeout_s, after_unclean_fork=self._forget_tails
+            database, write_timeout_s=write_timeout_s, after_unclean_fork=self._forget_states
         )
         self.location = self._connections.location
+        self._place = SegmentsFolder(database)
+        self._meter = Meter()
+        self._keeper = Keeper(self, self._place, self._connections, maintain=maintain)
         try:
             self.collections()
         except BaseException:
             self._connections.abandon()
             raise
 
-    def _forget_tails(self) -> None:
-        self._tails: dict[int, Tail] = {}
-        self._tails_lock = threading.Lock()
+    def _forget_states(self) -> None:
+        self._states: dict[int, State] = {}
+        self._states_lock = threading.Lock()
 
     # Collections
 
@@ -81,9 +105,10 @@ class EmbeddedEngine:
     def create(self, spec: CollectionSpec) -> CollectionSpec:
         with self._connections.write() as connection:
             connection.execute(
-                "INSERT INTO collections (name, metric, dim, embedder, identity, index_name, created) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO collections (name, metric, dim, embedder, identity, index_name, params, storage, created) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
                 (spec.name, spec.metric, spec.dim, spec.embedder, spec.identity, spec.index,
+                 json.dumps(dict(spec.params), sort_keys=True), spec.storage,
                  datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")),
             )  # fmt: skip
             return _spec(_one(connection, f"SELECT {_SPEC} FROM collections WHERE name = ?", spec.name))
@@ -94,9 +119,14 @@ class EmbeddedEngine:
             connection.execute(
                 "DELETE FROM vectors WHERE seq IN (SELECT seq FROM documents WHERE collection = ?)", (key,)
             )
-            for table, column in (("documents", "collection"), ("notes", "collection"), ("collections", "key")):
+            segments = [one for (one,) in connection.execute("SELECT id FROM segments WHERE collection = ?", (key,))]
+            for table, column in (
+                ("documents", "collection"), ("changes", "collection"), ("segments", "collection"),
+                ("notes", "collection"), ("collections", "key"),
+            ):  # fmt: skip
                 connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))
-        self._tails.pop(key, None)
+        self._states.pop(key, None)
+        self._place.remove(segments)
 
     # Writing
 
@@ -107,17 +137,26 @@ class EmbeddedEngine:
             return Written()
         if second is None and len(first.rows) <= _DIRECT_ROWS:
             with self._connections.write() as connection:
-                return self._put(connection, name, mode, [first.vectors], lambda writer: writer.put(first))
-        return self._write_spooled(name, itertools.chain([first], [] if second is None else [second], rest), mode)
+                written = self._put(connection, name, mode, [first.vectors], lambda writer: writer.put(first))
+        else:
+            written = self._write_spooled(
+                name, itertools.chain([first], [] if second is None else [second], rest), mode
+            )
+        self._keeper.wake(name)
+        return written
 
     def _write_spooled(self, name: str, batches: Iterable[Batch], mode: Mode) -> Written:
-        with contextlib.closing(Spool()) as spool:
+        spec = self.spec(name)
+        kept = Kept(spec.metric, spec.storage) if spec else Kept("cosine", "float32")
+        with contextlib.closing(Spool(kept)) as spool:
             shapes: dict[int, Floats] = {}
             for batch in batches:
                 spool.put(batch)
                 if batch.vectors is not None:
                     shapes.setdefault(batch.vectors.shape[1], batch.vectors[:1])
             with self._connections.write() as connection:
+                if self._snapshot(connection, name).storage != kept.storage:
+                    raise NotFound(f"the collection {name!r} was dropped and made anew. Get it with db.collection(…).")
                 return self._put(connection, name, mode, list(shapes.values()), spool.pour)
 
     def _put(
@@ -130,13 +169,13 @@ class EmbeddedEngine:
     ) -> Written:
         snapshot = self._snapshot(connection, name)
         self._agree_on_dim(connection, snapshot, vectors)
-        writer = Writer(connection, snapshot.key, name, mode)
+        writer = Writer(connection, snapshot, mode)
         put(writer)
         written = writer.written
         if written.added or written.replaced or written.deleted:
             _touch(
                 connection,
-                snapshot.key,
+                snapshot,
                 documents=written.added - written.deleted,
                 removals=bool(written.replaced or written.deleted),
             )
@@ -153,107 +192,135 @@ class EmbeddedEngine:
                 raise DimensionMismatch.of_vector(now.name, held, given, embedder)
 
     def update(self, name: str, changes: Iterable[tuple[Id, Mapping[str, Any]]], *, replace: bool) -> int:
-        with self._connections.write() as connection:
-            key = self._snapshot(connection, name).key
-            count = change_metadata(connection, key, name, changes, replace=replace)
+        changes = list(changes)
+        with self._writing(name) as (connection, now, view):
+            count = change_metadata(
+                connection, now, changes, lambda seqs: view.blobs(connection, seqs), replace=replace
+            )
             if count:
-                _touch(connection, key, revisions=True)
-            return count
+                _touch(connection, now, revisions=True)
+        self._keeper.wake(name)
+        return count
 
     def delete(self, name: str, *, ids: Sequence[Id] | None = None, where: Where | None = None) -> int:
+        if ids is not None:
+            with self._connections.write() as connection:
+                now = self._snapshot(connection, name)
+                deleted = delete_ids(connection, now.key, list(dict.fromkeys(ids)))
+                if deleted:
+                    _touch(connection, now, documents=-deleted, removals=True)
+        else:
+            parsed = parse(where or {})
+            with self._writing(name, parsed) as (connection, now, view):
+                deleted = delete_seqs(connection, now.key, view.chosen(parsed).tolist())
+                if deleted:
+                    _touch(connection, now, documents=-deleted, removals=True)
+        self._keeper.wake(name)
+        return deleted
+
+    @contextlib.contextmanager
+    def _writing(self, name: str, where: Filter | None = None) -> Iterator[tuple[apsw.Connection, Snapshot, View]]:
+        """A write transaction with what it sees; nothing can be newer than that, so it is never stale."""
         with self._connections.write() as connection:
-            snapshot = self._snapshot(connection, name)
-            if ids is not None:
-                deleted = delete_ids(connection, snapshot.key, list(dict.fromkeys(ids)))
-            else:
-                chosen = self._tail(snapshot).load(connection, snapshot, where=parse(where or {})).chosen()
-                deleted = delete_seqs(connection, chosen.tolist())
-            if deleted:
-                _touch(connection, snapshot.key, documents=-deleted, removals=True)
-            return deleted
+            now = self._snapshot(connection, name)
+            with self._damage_told():
+                yield connection, now, self._state(now).view(connection, now, where=where)
 
     # Reading
 
     def get(self, name: str, ids: Sequence[Id], *, with_vectors: bool = False) -> list[Document]:
-        with self._connections.read() as connection:
-            key = self._snapshot(connection, name).key
+        def work(connection: apsw.Connection, now: Snapshot) -> list[Document]:
             seq_of: dict[Id, int] = {}
             for block in rows.blocks(list(ids)):
                 sql = f"SELECT id, seq FROM documents WHERE collection = ? AND id IN ({rows.marks(block)})"
-                seq_of.update(connection.execute(sql, (key, *block)))
-            documents = self._documents(connection, list(seq_of.values()), with_vectors=with_vectors)
+                seq_of.update(connection.execute(sql, (now.key, *block)))
+            view = self._state(now).view(connection, now)
+            documents = self._documents(connection, view, list(seq_of.values()), with_vectors=with_vectors, check=True)
             return [documents[seq_of[id_]] for id_ in ids if id_ in seq_of]
+
+        return self._on_snapshot(name, work)
 
     def count(self, name: str, where: Where | None = None) -> int:
         if where is None:
             with self._connections.read() as connection:
                 return self._snapshot(connection, name).documents
         chosen = parse(where)
-        return self._on_snapshot(name, lambda c, now: self._tail(now).load(c, now, where=chosen).count)
+        return self._on_snapshot(
+            name, lambda connection, now: self._state(now).view(connection, now, where=chosen).count(chosen)
+        )
 
     def scan(self, name: str, where: Where | None = None, *, with_vectors: bool = False) -> Iterator[Document]:
         parsed = None if where is None else parse(where)
         if self._connections.in_memory:  # one connection, which a waiting scan must not hold; so it takes all at once
             yield from self._on_snapshot(name, lambda c, now: self._all(c, now, parsed, with_vectors=with_vectors))
             return
-        with self._snapshot_of(name, parsed) as (connection, pause, seqs):
-            for block in rows.blocks(seqs.tolist(), _SCAN_ROWS):
-                documents = self._documents(connection, block, with_vectors=with_vectors)
+        with self._snapshot_of(name, parsed) as (connection, pause, view):
+            for block in rows.blocks(view.chosen(parsed).tolist(), _SCAN_ROWS):
+                documents = self._documents(connection, view, block, with_vectors=with_vectors, check=True)
                 with pause():
                     yield from (documents[seq] for seq in block)
 
     def _all(
         self, connection: apsw.Connection, now: Snapshot, where: Filter | None, *, with_vectors: bool
     ) -> Iterable[Document]:
-        seqs = self._tail(now).load(connection, now, where=where).chosen().tolist()
-        documents = self._documents(connection, seqs, with_vectors=with_vectors)
+        view = self._state(now).view(connection, now, where=where)
+        seqs = view.chosen(where).tolist()
+        documents = self._documents(connection, view, seqs, with_vectors=with_vectors, check=True)
         return [documents[seq] for seq in seqs]
 
     @contextlib.contextmanager
-    def _snapshot_of(self, name: str, where: Filter | None) -> Iterator[tuple[apsw.Connection, Pause, Seqs]]:
-        """A read transaction that stays open, and the rows that match in it."""
+    def _snapshot_of(self, name: str, where: Filter | None) -> Iterator[tuple[apsw.Connection, Pause, View]]:
+        """A read transaction that stays open, and what it sees. The segments stay mapped, whatever becomes of them."""
+        tries = _Tries(self._damaged)
         while True:
             with self._connections.read_with_pauses() as (connection, pause):
                 now = self._snapshot(connection, name)
                 try:
-                    seqs = self._tail(now).load(connection, now, where=where).chosen()
-                except StaleSnapshot:
+                    view = self._state(now).view(connection, now, where=where)
+                    for part in view.parts:
+                        _ = part.segment.exact
+                except (StaleSnapshot, DamagedFile) as exc:
+                    tries.after(exc, now)
                     continue
-                yield connection, pause, seqs
+                with self._damage_told():
+                    yield connection, pause, view
                 return
 
     def search(self, name: str, request: SearchRequest) -> list[Found]:
         where = None if request.where is None else parse(request.where)
+        self._meter.heard(name, request)
 
         def run(connection: apsw.Connection, now: Snapshot) -> list[Found]:
             began = time.perf_counter()
             dim = request.vectors.shape[1]
             if now.dim is not None and dim != now.dim:
                 raise DimensionMismatch.of_vector(name, now.dim, dim, str(self._embedder(connection, now)))
-            loaded = self._tail(now).load(connection, now, where=where, vectors=True)
+            view = self._state(now).view(connection, now, where=where, vectors=True)
             load_ms = (time.perf_counter() - began) * 1000
             return search(
                 request,
-                loaded,
-                lambda seqs: self._documents(connection, seqs, with_vectors=request.with_vectors),
+                where,
+                view,
+                lambda seqs: self._documents(connection, view, seqs, with_vectors=request.with_vectors),
                 lambda seqs: self._ids(connection, seqs),
                 load_ms,
+                self._meter.correction(name),
             )
 
         return self._on_snapshot(name, run)
 
     def known_vectors(self, name: str, text_hashes: Sequence[bytes]) -> dict[bytes, Floats]:
-        known: dict[bytes, Floats] = {}
-        with self._connections.read() as connection:
-            key = self._snapshot(connection, name).key
+        def work(connection: apsw.Connection, now: Snapshot) -> dict[bytes, Floats]:
+            seq_of: dict[bytes, int] = {}
             for block in rows.blocks(list(dict.fromkeys(text_hashes))):
-                sql = (
-                    "SELECT d.text_hash, v.vector FROM documents d JOIN vectors v USING (seq) "
-                    f"WHERE d.collection = ? AND d.text_hash IN ({rows.marks(block)})"
-                )
-                for text_hash, blob in connection.execute(sql, (key, *block)):
-                    known[text_hash] = np.frombuffer(blob, rows.FLOAT).astype(np.float32, copy=False)
-        return known
+                sql = f"SELECT text_hash, seq FROM documents WHERE collection = ? AND text_hash IN ({rows.marks(block)})"
+                seq_of.update(connection.execute(sql, (now.key, *block)))
+            if not seq_of or now.storage != "float32":  # a rounded vector is not the one that the embedder gave
+                return {}
+            blobs = self._state(now).view(connection, now).blobs(connection, list(seq_of.values()))
+            return {text_hash: now.codec.decode_blob(blobs[seq]) for text_hash, seq in seq_of.items()}
+
+        return self._on_snapshot(name, work)
 
     def notes(self, name: str, prefix: str = "") -> dict[str, str]:
         with self._connections.read() as connection:
@@ -262,78 +329,116 @@ class EmbeddedEngine:
             return dict(connection.execute(sql, (key, len(prefix), prefix)))
 
     def stats(self, name: str) -> dict[str, Any]:
-        with self._connections.read() as connection:
-            now = self._snapshot(connection, name)
-            count, truncated, content, metadata, vectors = _one(
-                connection,
-                "SELECT count(*), ifnull(sum(truncated), 0), ifnull(sum(octet_length(content)), 0), "
-                "ifnull(sum(octet_length(metadata)), 0), ifnull(sum(octet_length(v.vector)), 0) "
-                "FROM documents d JOIN vectors v USING (seq) WHERE collection = ?", now.key,
-            )  # fmt: skip
-        return {
-            "documents": count, "tail": count, "segments": 0, "tombstones": 0, "truncated": truncated,
-            "bytes": {"content": content, "metadata": metadata, "vectors": vectors},
-            "store_bytes": self._store_bytes(),
-        }  # fmt: skip
+        def work(connection: apsw.Connection, now: Snapshot) -> dict[str, Any]:
+            return figures(connection, self._state(now).view(connection, now), self._store_bytes())
+
+        return self._on_snapshot(name, work)
+
+    # Keeping
+
+    def optimize(self, name: str, *, progress: Progress | None = None) -> None:
+        self.count(name)
+        self._keeper.optimize(name, progress=progress)
+
+    def erase(self, name: str, *, ids: Sequence[Id] | None = None, where: Where | None = None) -> Erased:
+        return self._keeper.erase(name, ids=ids, where=where)
+
+    def recall(self, name: str, *, k: int, budget_s: float) -> RecallReport:
+        self.count(name)
+        return self._meter.measure(name, self.search, k=k, budget_s=budget_s)
+
+    def backup(self, path: Path) -> None:
+        backup(self._connections, self._place, path)
+
+    def doctor(self, *, repair: bool = False) -> Diagnosis:
+        return examine(self._connections, self._place, self._keeper, repair=repair)
 
     def close(self) -> None:
+        self._keeper.close()
         self._connections.close()
-        self._tails.clear()
+        self._states.clear()
+        self._place.close()
 
     # Inside
 
     def _store_bytes(self) -> int:
         if self._connections.in_memory:
             with self._connections.read() as connection:
-                return int(connection.pragma("page_count")) * int(connection.pragma("page_size"))
-        return sum(file.stat().st_size for file in Path(self.location).rglob("*") if file.is_file())
+                pages = int(connection.pragma("page_count")) * int(connection.pragma("page_size"))
+            return pages + self._place.bytes()
+        return size_of(Path(self.location))
 
     def _on_snapshot(self, name: str, work: Callable[[apsw.Connection, Snapshot], T]) -> T:
-        """Do the work in a read transaction, in a newer one if other threads have seen a later state already."""
+        """Do the work in a read transaction, in a newer one if other threads have seen a later state already, or a
+        segment went between the beginning of this one and its opening."""
+        tries = _Tries(self._damaged)
         while True:
-            with self._connections.read() as connection, contextlib.suppress(StaleSnapshot):
-                return work(connection, self._snapshot(connection, name))
+            with self._connections.read() as connection:
+                now = self._snapshot(connection, name)
+                try:
+                    return work(connection, now)
+                except (StaleSnapshot, DamagedFile) as exc:
+                    tries.after(exc, now)
+
+    def _damaged(self, exc: DamagedFile) -> StoreCorrupted:
+        return damaged_file(self.location, exc)
+
+    @contextlib.contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        try:
+            yield
+        except DamagedFile as exc:
+            raise self._damaged(exc) from exc
 
     def _snapshot(self, connection: apsw.Connection, name: str) -> Snapshot:
-        row = connection.execute(
-            "SELECT key, name, metric, dim, documents, version, removals, revisions FROM collections WHERE name = ?",
-            (name,),
-        ).fetchone()
-        if row is None:
+        now = find(connection, name)
+        if now is None:
             names = [known for (known,) in connection.execute("SELECT name FROM collections ORDER BY name")]
             raise NotFound(
                 f"there is no collection {name!r} in {self.location}. "
                 + (f"It has {listed(names)}." if names else "It has none yet.")
             )
-        return Snapshot(*row)
+        return now
 
     def _embedder(self, connection: apsw.Connection, now: Snapshot) -> str | None:
         (embedder,) = _one(connection, "SELECT embedder FROM collections WHERE key = ?", now.key)
         return str(embedder) if embedder else None
 
-    def _tail(self, now: Snapshot) -> Tail:
-        with self._tails_lock:
-            return self._tails.setdefault(now.key, Tail(self.location))
+    def _state(self, now: Snapshot) -> State:
+        state = self._states.get(now.key)
+        if state is None:
+            with self._states_lock:
+                state = self._states.setdefault(now.key, State(self.location, self._place))
+        return state
 
-    def _documents(self, connection: apsw.Connection, seqs: list[int], *, with_vectors: bool) -> dict[int, Document]:
-        """Rows by seq."""
+    def _documents(
+        self,
+        connection: apsw.Connection,
+        view: View,
+        seqs: list[int],
+        *,
+        with_vectors: bool = False,
+        check: bool = False,
+    ) -> dict[int, Document]:
+        """Rows by seq. check: by their hash too; pages of a checked database have been verified when they were read."""
         documents: dict[int, Document] = {}
+        check = check or not self._connections.checked
+        codec = view.now.codec if with_vectors and seqs else None
         for block in rows.blocks(seqs):
-            sql = (
-                f"SELECT d.seq, {rows.DOCUMENT_COLUMNS} FROM documents d LEFT JOIN vectors v USING (seq) "
-                f"WHERE d.seq IN ({rows.marks(block)})"
-            )
+            blobs = view.blobs(connection, block) if check or with_vectors else {}
+            sql = f"SELECT seq, {rows.DOCUMENT_COLUMNS} FROM documents WHERE seq IN ({rows.marks(block)})"
             for seq, *values in connection.execute(sql, block):
-                documents[seq] = self._document(seq, tuple(values), with_vectors=with_vectors)
+                blob = blobs.get(seq)
+                try:
+                    if blob is None and blobs:
+                        raise ValueError("its vector is missing")
+                    vector = codec.decode_blob(blob) if codec is not None and blob is not None else None
+                    documents[seq] = rows.decode(tuple(values), blob if check else None, vector)
+                except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
+                    raise corrupted(self.location, f"row {seq} cannot be read: {exc}") from exc
         if len(documents) < len(seqs):
             raise corrupted(self.location, f"{len(seqs) - len(documents)} of {len(seqs)} rows cannot be found")
         return documents
-
-    def _document(self, seq: int, values: tuple[Any, ...], *, with_vectors: bool) -> Document:
-        try:
-            return rows.decode(values, with_vector=with_vectors)
-        except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
-            raise corrupted(self.location, f"row {seq} cannot be read: {exc}") from exc
 
     def _ids(self, connection: apsw.Connection, seqs: list[int]) -> dict[int, Id]:
         ids: dict[int, Id] = {}
@@ -342,7 +447,7 @@ class EmbeddedEngine:
         return ids
 
 
-_SPEC = "name, metric, dim, embedder, identity, index_name"
+_SPEC = "name, metric, dim, embedder, identity, index_name, params, storage"
 
 
 def _one(connection: apsw.Connection, sql: str, value: object) -> tuple[Any, ...]:
@@ -353,17 +458,35 @@ def _one(connection: apsw.Connection, sql: str, value: object) -> tuple[Any, ...
 
 
 def _spec(row: tuple[Any, ...]) -> CollectionSpec:
-    return CollectionSpec(*row)
+    name, metric, dim, embedder, identity, index, params, storage = row
+    return CollectionSpec(name, metric, dim, embedder, identity, index, json.loads(params), storage)
 
 
 def _touch(
-    connection: apsw.Connection, key: int, *, documents: int = 0, removals: bool = False, revisions: bool = False
+    connection: apsw.Connection, now: Snapshot, *, documents: int = 0, removals: bool = False, revisions: bool = False
 ) -> None:
     connection.execute(
         "UPDATE collections SET documents = documents + ?, version = version + 1, removals = removals + ?, "
         "revisions = revisions + ? WHERE key = ?",
-        (documents, removals, revisions, key),
+        (documents, removals, revisions, now.key),
     )
+    if removals or revisions:
+        prune_changes(connection, now)
+
+
+class _Tries:
+    """Lets a search begin again while the store moves on under it, and tells of damage when it does not."""
+
+    def __init__(self, damaged: Callable[[DamagedFile], StoreCorrupted]) -> None:
+        self._damaged = damaged
+        self._version: int | None = None
+
+    def after(self, exc: StaleSnapshot | DamagedFile, now: Snapshot) -> None:
+        """Raises what a file's damage is called once a second look, at the same state, has found it too."""
+        if isinstance(exc, DamagedFile):
+            if self._version == now.version:
+                raise self._damaged(exc) from exc
+            self._version = now.version
 
 
 def _peek_two(batches: Iterable[Batch]) -> tuple[Batch | None, Batch | None, Iterator[Batch]]:

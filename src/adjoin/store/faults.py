@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import apsw
 
 from adjoin.errors import AdjoinError, InvalidContent, StoreCorrupted, StoreError, StoreFull, StoreLocked
+from adjoin.store.files import DamagedFile
 
 
 @contextmanager
@@ -36,6 +37,8 @@ def _translate(exc: apsw.Error, location: str, write_timeout_s: float) -> Adjoin
             return StoreFull(
                 f"no space left for {location}. Nothing of this call was stored. Free some space and call again."
             )
+        case apsw.IOError() if exc.extendedresult == apsw.SQLITE_IOERR_DATA:
+            return corrupted(location, "the checksum of a page differs")
         case apsw.IOError():
             return StoreFull(
                 f"the system refused to write or read {location} ({exc}). Nothing of this call was stored. "
@@ -51,8 +54,17 @@ def _translate(exc: apsw.Error, location: str, write_timeout_s: float) -> Adjoin
             return StoreError(f"{location}: {exc}")
 
 
+def damaged_file(location: str, exc: DamagedFile) -> StoreCorrupted:
+    """Damage to a segment's file, from which `doctor` may know a way back."""
+    return StoreCorrupted(
+        f"a file of the store {location} is damaged: {exc}. Nothing was answered from it. "
+        f"Run `adjoin doctor --db {location}` to see all that is, and with --repair to have it made again."
+    )
+
+
 def corrupted(location: str, detail: str) -> StoreCorrupted:
     return StoreCorrupted(
         f"the database in {location} is damaged ({detail}). It was left as it is. "
-        "Restore the folder from a copy, or index the sources again into a new one."
+        f"`adjoin doctor --db {location}` tells what can be repaired. Else restore the folder from a copy, or index the "
+        "sources again into a new one."
     )

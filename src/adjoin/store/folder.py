@@ -13,6 +13,7 @@ import apsw
 
 from adjoin.errors import NewerFormat, NotAStore, NotFound, StoreError, StoreFull
 from adjoin.store import schema
+from adjoin.store.checks import CHECK_BYTES, checked_vfs
 from adjoin.store.faults import corrupted, translated
 
 DATABASE = "adjoin.db"
@@ -77,9 +78,12 @@ def _create(folder: Path, database: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{DATABASE}.{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        connection = apsw.Connection(str(draft))
+        connection = apsw.Connection(str(draft), vfs=checked_vfs())
         try:
             connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            if checked_vfs():
+                connection.reserve_bytes(reserve=CHECK_BYTES)
             connection.execute("PRAGMA synchronous = FULL")
             schema.migrate(connection)
             connection.pragma("journal_mode", "wal")

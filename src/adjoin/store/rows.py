@@ -7,8 +7,6 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from adjoin import metadata as metadata_codec
 from adjoin.engine import Row
 from adjoin.errors import InvalidContent
@@ -18,13 +16,12 @@ if TYPE_CHECKING:
     from adjoin.types import Floats
 
 TEXT, BYTES, RECORD, NOTHING = 1, 2, 3, 0  # the column `kind`
-FLOAT = np.dtype("<f4")  # of the column `vector`, on every machine
 
 Encoded = tuple[Id, int, str | bytes | None, str, str | None, bytes | None, bytes, int, bytes]
 """(id, kind, content, metadata, origin, text_hash, row_hash, truncated, vector), as the table `spool` and the inserts take it."""
 
 
-def encode(row: Row, vector: Floats) -> Encoded:
+def encode(row: Row, vector: bytes) -> Encoded:
     """A row as it is stored. Raises InvalidContent or InvalidMetadata for what cannot be kept faithfully."""
     try:
         return _encode(row, vector)
@@ -35,11 +32,10 @@ def encode(row: Row, vector: Floats) -> Encoded:
         ) from exc
 
 
-def _encode(row: Row, vector: Floats) -> Encoded:
+def _encode(row: Row, blob: bytes) -> Encoded:
     kind, content = encode_content(row.content)
     metadata = metadata_codec.encode(row.metadata)
     origin = json.dumps(row.origin.to_dict(), ensure_ascii=False) if row.origin else None
-    blob = vector.astype(FLOAT, copy=False).tobytes()
     row_hash = hash_row(row.id, kind, content, metadata, origin, blob)
     return row.id, kind, content, metadata, origin, row.text_hash, row_hash, int(row.truncated), blob
 
@@ -76,20 +72,23 @@ def _typed(id_: Id) -> str:
     return f"s{id_}" if isinstance(id_, str) else f"i{id_}"
 
 
-DOCUMENT_COLUMNS = "d.id, d.kind, d.content, d.metadata, d.origin, v.vector, d.row_hash"
+DOCUMENT_COLUMNS = "id, kind, content, metadata, origin, row_hash"
 
 
-def decode(values: tuple[Any, ...], *, with_vector: bool = False) -> Document:
-    """A document from DOCUMENT_COLUMNS. Raises ValueError and its like for a row that is not as it was written."""
-    id_, kind, content, metadata, origin, vector, row_hash = values
-    if hash_row(id_, kind, content, metadata, origin, vector) != row_hash:
+def decode(values: tuple[Any, ...], blob: bytes | None, vector: Floats | None = None) -> Document:
+    """A document from DOCUMENT_COLUMNS. blob: its stored vector, to check the row by its hash; None to take it as it is.
+
+    vector: to hand out. Raises ValueError and its like for a row that is not as it was written.
+    """
+    id_, kind, content, metadata, origin, row_hash = values
+    if blob is not None and hash_row(id_, kind, content, metadata, origin, blob) != row_hash:
         raise ValueError("its bytes are not those that were stored")
     return Document(
-        id=id_,
-        content=metadata_codec.decode(content) if kind == RECORD else content,
-        metadata=metadata_codec.decode(metadata),
-        origin=Origin.from_dict(json.loads(origin)) if origin else None,
-        vector=np.frombuffer(vector, FLOAT).astype(np.float32, copy=False) if with_vector else None,
+        id_,
+        metadata_codec.decode(content) if kind == RECORD else content,
+        metadata_codec.decode(metadata),
+        Origin.from_dict(json.loads(origin)) if origin else None,
+        vector,
     )
 
 

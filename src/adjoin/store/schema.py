@@ -63,6 +63,37 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (collection, key)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE collections ADD COLUMN params TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE collections ADD COLUMN storage TEXT NOT NULL DEFAULT 'float32';
+    ALTER TABLE collections ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE collections ADD COLUMN segments INTEGER NOT NULL DEFAULT 0;
+
+    DROP TABLE tombstones;
+    DROP TABLE segments;
+
+    CREATE TABLE segments (
+        id         TEXT PRIMARY KEY,
+        collection INTEGER NOT NULL REFERENCES collections (key),
+        first      INTEGER NOT NULL,
+        last       INTEGER NOT NULL,
+        rows       INTEGER NOT NULL,
+        manifest   TEXT NOT NULL,
+        digest     BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX segments_by_collection ON segments (collection, first);
+
+    CREATE TABLE changes (
+        n          INTEGER PRIMARY KEY AUTOINCREMENT,
+        collection INTEGER NOT NULL REFERENCES collections (key),
+        seq        INTEGER NOT NULL,
+        kind       INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX changes_by_row ON changes (collection, seq);
+
+    CREATE INDEX documents_by_order ON documents (collection, seq);
+    DROP INDEX documents_by_collection;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

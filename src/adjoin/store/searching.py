@@ -1,66 +1,270 @@
-"""From a request and the rows in memory to neighbours and the plan that found them."""
+"""From a request and what a transaction sees to neighbours, and the plan that found them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from adjoin.engine import Found, Neighbour, SearchRequest
-from adjoin.index.flat import Neighbours
-from adjoin.store.tail import Loaded
-from adjoin.types import Document, Id, Plan
+from adjoin.filters import Filter
+from adjoin.index.measure import NONE, Neighbours, unit
+from adjoin.store.planner import Wanted, Way, depth_for, exact_way, index_way, ways
+from adjoin.store.state import Part, View
+from adjoin.types import Document, Id, Plan, SegmentPlan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from adjoin.index.base import Built
+    from adjoin.store.matching import Matching
+    from adjoin.store.segment import Segment
+    from adjoin.types import Floats
+
 Fetch = Callable[[list[int]], dict[int, Document]]
 FetchIds = Callable[[list[int]], dict[int, Id]]
-_FEW_TIES = 100
+_FEW_TIES: Final = 100
+_ESCALATION: Final = 4  # times the depth, before the rows that match are compared one and all
 
 
-def search(request: SearchRequest, loaded: Loaded, fetch: Fetch, fetch_ids: FetchIds, load_ms: float) -> list[Found]:
-    """The neighbours of every query, found exactly.
+@dataclass(slots=True)
+class _Answer:
+    """One part's neighbours of one query, and what it took."""
 
-    fetch, fetch_ids: give documents and ids by seq, on the same snapshot as `loaded`.
+    near: Neighbours
+    candidates: int
+    promised: float
+    strategy: str
+    reason: str
+    effort: int | None
+    ms: float
+
+
+def search(
+    request: SearchRequest,
+    where: Filter | None,
+    view: View,
+    fetch: Fetch,
+    fetch_ids: FetchIds,
+    load_ms: float,
+    correction: float = 0.0,
+) -> list[Found]:
+    """The neighbours of every query.
+
+    fetch, fetch_ids: give documents and ids by seq, on the same snapshot as `view`.
+    correction: by how much live queries have shown the promise to fall short, in [0, 1).
     """
+    queries = request.vectors
+    wanted = Wanted(request.k, raised(request.recall, correction), len(queries), request.max_distance is not None)
     began = time.perf_counter()
-    if loaded.flat is None or not loaded.count:
-        results = [Neighbours(np.empty(0, np.int64), np.empty(0))] * len(request.vectors)
-    else:
-        results = loaded.flat.search_many(
-            request.vectors, request.k, rows=len(loaded.seqs), mask=loaded.mask, max_distance=request.max_distance
-        )
-    compare_ms = (time.perf_counter() - began) * 1000 / max(1, len(results))
+    points = unit(queries) if view.now.metric == "cosine" and view.parts else queries
+    key = None if where is None else where.key()
+    searched = [_in_part(part, points, where, key, wanted, request.max_distance) for part in view.parts]
+    tail = _in_tail(view, request) if view.tail.rows else None
+    compared_ms = (time.perf_counter() - began) * 1000 / max(1, len(queries))
     return [
-        _found(request, loaded, rows, distances, fetch, fetch_ids, load_ms, compare_ms) for rows, distances in results
+        _found(request, where, view, i, searched, tail, fetch, fetch_ids, load_ms, compared_ms)
+        for i in range(len(queries))
     ]
+
+
+def raised(recall: float, correction: float) -> float:
+    """The recall to plan for, so that what is asked is kept although curves promise too much by the correction."""
+    if not correction or recall >= 1:
+        return recall
+    return min(0.9999, 1 - (1 - recall) * (1 - correction))
+
+
+@dataclass(slots=True)
+class _InPart:
+    part: Part
+    matching: Matching
+    answers: list[_Answer]
+
+
+def _in_part(
+    part: Part, points: Floats, where: Filter | None, key: str | None, wanted: Wanted, most: float | None
+) -> _InPart:
+    matching = part.matchings.of(part, where, key)
+    segment = part.segment
+    way = _affordable(segment, ways(segment, matching, wanted), wanted)
+    if way.strategy == "index":
+        index = segment.index
+        assert index is not None
+        answers = [_by_index(segment, index, matching, way, point, wanted, most) for point in points]
+    else:
+        answers = _exactly(segment, matching, way, points, wanted.k, most)
+        if way.strategy != "none" and wanted.recall < 1 and segment.curve is not None and segment.index is None:
+            by_index = index_way(segment, matching, wanted)
+            if by_index is not None and by_index.cost_ns < way.cost_ns:
+                segment.spent(sum(answer.ms for answer in answers) / 1000)
+    return _InPart(part, matching, answers)
+
+
+def _affordable(segment: Segment, options: list[Way], wanted: Wanted) -> Way:
+    """The cheapest way that is open: an index that is not in memory is loaded now only if that pays off in this call."""
+    best = options[0]
+    if best.strategy != "index" or segment.index is not None:
+        return best
+    other = next(way for way in options if way.strategy != "index")
+    if (other.cost_ns - best.cost_ns) * wanted.queries > segment.load_s * 1e9 and segment.load_index() is not None:
+        return best
+    return other
+
+
+def _exactly(
+    segment: Segment, matching: Matching, way: Way, points: Floats, k: int, most: float | None
+) -> list[_Answer]:
+    began = time.perf_counter()
+    exact = segment.exact
+    if way.strategy == "none":
+        found = [NONE] * len(points)
+    elif way.strategy == "rows":
+        found = exact.search_rows(matching.rows(), points, k, most=most, copy=matching.vectors())
+    else:
+        found = exact.search_many(points, k, mask=matching.mask(), most=most)
+    ms = (time.perf_counter() - began) * 1000 / max(1, len(points))
+    compared = matching.count if way.strategy == "rows" else 0 if way.strategy == "none" else segment.n
+    return [_Answer(near, compared, 1.0, "exact", way.reason, None, ms) for near in found]
+
+
+def _by_index(
+    segment: Segment,
+    index: Built,
+    matching: Matching,
+    way: Way,
+    point: Floats,
+    wanted: Wanted,
+    most: float | None,
+) -> _Answer:
+    began = time.perf_counter()
+    choice, exact, k = way.choice, segment.exact, wanted.k
+    assert choice is not None
+    effort = choice.effort
+    rows = index.search(point, index.pool(way.depth, effort), effort)
+    strategy, reason, promised, compared = segment.manifest.family, way.reason, way.promised, len(rows)
+    if choice.far_effort != effort and len(rows) and choice.is_far(exact, point, rows):
+        effort = choice.far_effort
+        rows = index.search(point, index.pool(way.depth, effort), effort)
+        compared += len(rows)
+        reason += f"; far from all that is stored, so effort {effort}"
+    among = matching.among(rows)
+    if among is not None:
+        rows = rows[among]
+        if len(rows) < min(k, matching.count):
+            return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
+    elif len(rows) < min(k, segment.n):
+        return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
+    near = exact.measure(exact.shortlist(rows, point, k), point, k, most)
+    return _Answer(near, compared, promised, strategy, reason, effort, (time.perf_counter() - began) * 1000)
+
+
+def _escalated(
+    segment: Segment,
+    index: Built,
+    matching: Matching,
+    way: Way,
+    point: Floats,
+    wanted: Wanted,
+    most: float | None,
+    began: float,
+    compared: int,
+) -> _Answer:
+    """Fewer matched near the query than the filter's share let expect: look deeper once, else compare all that match."""
+    other = exact_way(segment, matching, wanted)
+    deeper = _deeper(segment, matching, way, wanted)
+    if deeper is not None and deeper.cost_ns < other.cost_ns and deeper.choice is not None:
+        effort = deeper.choice.effort
+        rows = index.search(point, index.pool(deeper.depth, effort), effort)
+        compared += len(rows)
+        among = matching.among(rows)
+        rows = rows if among is None else rows[among]
+        if len(rows) >= min(wanted.k, matching.count):
+            near = segment.exact.measure(segment.exact.shortlist(rows, point, wanted.k), point, wanted.k, most)
+            reason = f"{way.reason}; too few matched, so {deeper.depth:,} were asked for"
+            ms = (time.perf_counter() - began) * 1000
+            return _Answer(near, compared, deeper.promised, segment.manifest.family, reason, effort, ms)
+    [answer] = _exactly(segment, matching, other, point[None, :], wanted.k, most)
+    answer.candidates += compared
+    answer.reason = f"{way.reason}; too few matched, so {other.reason}"
+    answer.strategy = f"{segment.manifest.family}, then exact"
+    answer.ms = (time.perf_counter() - began) * 1000
+    return answer
+
+
+def _deeper(segment: Segment, matching: Matching, way: Way, wanted: Wanted) -> Way | None:
+    curve = segment.curve
+    depth = min(segment.n, way.depth * _ESCALATION)
+    choice = None if curve is None else curve.cheapest(wanted.recall, depth)
+    if curve is None or choice is None:
+        return None
+    cost = curve.cost_of(choice.effort) * 1000 + depth * 200
+    return Way("index", cost, "", depth, choice, curve.lower_bound(choice.effort, depth))
+
+
+def _in_tail(view: View, request: SearchRequest) -> list[_Answer]:
+    tail = view.tail
+    began = time.perf_counter()
+    if tail.flat is None or not tail.count:
+        found = [NONE] * len(request.vectors)
+    else:
+        found = tail.flat.search_many(
+            request.vectors, request.k, rows=len(tail.seqs), mask=tail.mask, max_distance=request.max_distance
+        )
+    ms = (time.perf_counter() - began) * 1000 / max(1, len(found))
+    return [_Answer(near, tail.count, 1.0, "exact", "rows not sealed yet are compared", None, ms) for near in found]
 
 
 def _found(
     request: SearchRequest,
-    loaded: Loaded,
-    rows: NDArray[np.int64],
-    distances: NDArray[np.float64],
+    where: Filter | None,
+    view: View,
+    i: int,
+    searched: Sequence[_InPart],
+    tail: list[_Answer] | None,
     fetch: Fetch,
     fetch_ids: FetchIds,
     load_ms: float,
-    compare_ms: float,
+    compared_ms: float,
 ) -> Found:
     began = time.perf_counter()
-    near = list(zip(loaded.seqs[rows].tolist(), distances.tolist(), strict=True))
+    near = _merged(view, i, searched, tail, request.k)
     if len(near) > request.k + _FEW_TIES:  # a thousand equal rows: their ids say which of them are wanted
         ids = fetch_ids([seq for seq, _ in near])
         near = sorted(near, key=lambda pair: (pair[1], id_order(ids[pair[0]])))[: request.k]
     documents = fetch([seq for seq, _ in near])
     neighbours = [Neighbour(documents[seq], distance) for seq, distance in near]
-    neighbours.sort(key=lambda neighbour: (neighbour.distance, id_order(neighbour.document.id)))
-    fetch_ms = (time.perf_counter() - began) * 1000
-    return Found(
-        neighbours[: request.k], _plan(request, loaded, {"load": load_ms, "compare": compare_ms, "fetch": fetch_ms})
-    )
+    neighbours.sort(key=_by_distance_and_id)
+    stages = {"load": load_ms, "compare": compared_ms, "fetch": (time.perf_counter() - began) * 1000}
+    return Found(neighbours[: request.k], _plan(request, where, view, i, searched, tail, stages))
+
+
+def _merged(
+    view: View, i: int, searched: Sequence[_InPart], tail: list[_Answer] | None, k: int
+) -> list[tuple[int, float]]:
+    """(seq, distance) of the k nearest of all parts and all that are as far as the k-th."""
+    pieces = [(one.part.segment.seqs[one.answers[i].near.rows], one.answers[i].near.distances) for one in searched]
+    if tail is not None:
+        pieces.append((view.tail.seqs[tail[i].near.rows], tail[i].near.distances))
+    if not pieces:
+        return []
+    if len(pieces) == 1:
+        seqs, distances = pieces[0]
+    else:
+        seqs = np.concatenate([seqs for seqs, _ in pieces])
+        distances = np.concatenate([distances for _, distances in pieces])
+        if len(distances) > k:
+            kept = distances <= np.partition(distances, k - 1)[k - 1]
+            seqs, distances = seqs[kept], distances[kept]
+    return list(zip(seqs.tolist(), distances.tolist(), strict=True))
+
+
+def _by_distance_and_id(neighbour: Neighbour) -> tuple[float, bool, Id]:
+    id_ = neighbour.document.id
+    return neighbour.distance, isinstance(id_, str), id_
 
 
 def id_order(id_: Id) -> tuple[bool, Id]:
@@ -68,15 +272,61 @@ def id_order(id_: Id) -> tuple[bool, Id]:
     return isinstance(id_, str), id_
 
 
-def _plan(request: SearchRequest, loaded: Loaded, stages_ms: dict[str, float]) -> Plan:
-    filtered = request.where is not None
+def _plan(
+    request: SearchRequest,
+    where: Filter | None,
+    view: View,
+    i: int,
+    searched: Sequence[_InPart],
+    tail: list[_Answer] | None,
+    stages: dict[str, float],
+) -> Plan:
+    lines = [
+        SegmentPlan(
+            one.part.segment.id, one.answers[i].strategy, one.answers[i].reason, one.part.count, one.matching.estimate,
+            one.matching.count, one.answers[i].candidates, one.answers[i].effort, one.answers[i].ms,
+        )
+        for one in searched
+    ]  # fmt: skip
+    if tail is not None:
+        answer, count = tail[i], view.tail.count
+        lines.append(
+            SegmentPlan("tail", "exact", answer.reason, view.tail.rows, count, count, answer.candidates, None, answer.ms)
+        )
+    promised = [one.answers[i].promised for one in searched] or [1.0]
+    strategies = list(dict.fromkeys(line.strategy for line in lines)) or ["exact"]
     return Plan(
-        strategy="exact",
-        reason="the rows that match the filter are compared one by one" if filtered else "every row is compared",
-        rows=loaded.rows,
-        matching=loaded.count,
-        candidates=loaded.count,
+        strategy=strategies[0] if len(strategies) == 1 else " + ".join(strategies),
+        reason=_reason(lines, where),
+        rows=view.now.documents,
+        matching=sum(line.matching for line in lines),
+        candidates=sum(line.candidates for line in lines),
         recall_asked=request.recall,
-        recall_promised=1.0,
-        stages_ms=stages_ms,
+        recall_promised=min(promised),
+        stages_ms=stages,
+        notes=_notes(searched),
+        estimated=sum(line.estimated for line in lines),
+        segments=tuple(lines),
     )
+
+
+def _reason(lines: list[SegmentPlan], where: Filter | None) -> str:
+    if not lines:
+        return "the collection is empty"
+    if len(lines) == 1 and lines[0].place == "tail":
+        return "every row is compared" if where is None else "the rows that match the filter are compared one by one"
+    if len(lines) == 1:
+        return lines[0].reason
+    return f"{len(lines)} parts, each its own way"
+
+
+def _notes(searched: Sequence[_InPart]) -> tuple[str, ...]:
+    return tuple(
+        f"the index of segment {one.part.segment.id} cannot be used ({one.part.segment.index_damage.what}), so its rows are "
+        "compared; `adjoin doctor --repair` builds it again"
+        for one in searched
+        if one.part.segment.index_damage is not None
+    )
+
+
+__all__ = ["depth_for", "id_order", "search"]

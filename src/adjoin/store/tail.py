@@ -1,4 +1,4 @@
-"""What a process keeps in memory of a collection's rows that are not in a segment: vectors and filter columns.
+"""What a process keeps in memory of a collection's rows that are not in a segment yet: vectors and filter columns.
 
 Everything here is derived from SQLite and follows it: rows are only ever appended under rising `seq`, a replaced
 row comes back under a new one, and one that is gone is masked until enough have gone to start afresh.
@@ -6,7 +6,6 @@ row comes back under a new one, and one that is gone is masked until enough have
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,12 @@ from adjoin.errors import InvalidInput
 from adjoin.filters import Filter
 from adjoin.index.flat import Flat
 from adjoin.store.faults import corrupted
-from adjoin.store.rows import FLOAT
 
 if TYPE_CHECKING:
     import apsw
     from numpy.typing import NDArray
 
-    from adjoin.types import Metric
+    from adjoin.store.snapshot import Snapshot
 
     Mask = NDArray[np.bool_]
     Seqs = NDArray[np.int64]
@@ -34,27 +32,8 @@ _LOAD_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The row of `collections` that a transaction sees. documents: how many rows it has. version rises with every
-    change, removals when rows go, revisions when metadata changes in place."""
-
-    key: int
-    name: str
-    metric: Metric
-    dim: int | None
-    documents: int
-    version: int
-    removals: int
-    revisions: int
-
-
-class StaleSnapshot(Exception):
-    """The transaction began before what is in memory; begin another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """The rows of one snapshot: seqs (n,) ascending, and which of them are alive (None: all)."""
+class Rows:
+    """The rows of the tail in one snapshot: seqs (n,) ascending, and which of them are alive (None: all)."""
 
     seqs: Seqs
     alive: Mask | None
@@ -89,87 +68,72 @@ def _count(seqs: Seqs, mask: Mask | None) -> int:
 
 
 class Tail:
-    """One collection's rows in memory. Every method takes a connection inside a read transaction."""
+    """One collection's rows after the last sealed one. Every method takes a connection inside a read transaction, and
+    the caller sees to it that transactions come in their order, one at a time."""
 
     def __init__(self, location: str) -> None:
         self._location = location
-        self._lock = threading.RLock()
-        self._seen: Snapshot | None = None
         self._start([])
 
     def _start(self, seqs: Any) -> None:
-        self._view = View(np.asarray(seqs, np.int64), None)
+        self._rows = Rows(np.asarray(seqs, np.int64), None)
         self._flat: Flat | None = None
         self._columns: Columns | None = None
 
-    def load(
-        self,
-        connection: apsw.Connection,
-        now: Snapshot,
-        *,
-        where: Filter | None = None,
-        vectors: bool = False,
-    ) -> Loaded:
-        """The rows as this transaction sees them. Cost: only what changed since the last call.
+    def restart(self, connection: apsw.Connection, now: Snapshot) -> None:
+        """Read afresh which rows there are."""
+        self._start(_seqs_after(connection, now.key, now.sealed))
 
-        Raises StaleSnapshot if another thread has already moved past this transaction.
-        """
-        with self._lock:
-            view = self._see(connection, now)
-            try:
-                mask = self._matching(connection, now, where) if where is not None else view.alive
-                flat = self._loaded(connection, now, now.dim) if vectors and now.dim else None
-            except BaseException:  # an interrupt among them: what was half appended is read again
-                self._flat = self._columns = None
-                raise
-            return Loaded(view.seqs, view.count, mask, flat)
-
-    def _see(self, connection: apsw.Connection, now: Snapshot) -> View:
-        seen = self._seen
-        if seen is None:
-            self._start(_seqs_after(connection, now.key, 0))
-        elif now.version < seen.version:
-            raise StaleSnapshot
-        elif now.version > seen.version:
-            self._follow(connection, seen, now)
-        if self._view.count != now.documents:
-            found, self._seen = self._view.count, None
-            raise corrupted(self._location, f"{now.name!r} has {found:,} rows where {now.documents:,} were stored")
-        self._seen = now
-        return self._view
-
-    def _follow(self, connection: apsw.Connection, seen: Snapshot, now: Snapshot) -> None:
-        if now.removals == seen.removals:
-            last = int(self._view.seqs[-1]) if len(self._view.seqs) else 0
-            self._extend(_seqs_after(connection, now.key, last))
-        else:
-            self._replace(_seqs_after(connection, now.key, 0))
-        if now.revisions != seen.revisions:
+    def follow(self, connection: apsw.Connection, now: Snapshot, removed: list[int], *, revised: bool) -> None:
+        """Take in what has changed: rows that came behind, those that went, metadata that changed in place."""
+        last = int(self._rows.seqs[-1]) if len(self._rows.seqs) else now.sealed
+        self._extend(_seqs_after(connection, now.key, last))
+        if removed:
+            self._remove(np.array(removed, np.int64))
+        if revised:
             self._columns = None
+
+    @property
+    def count(self) -> int:
+        return self._rows.count
+
+    def load(
+        self, connection: apsw.Connection, now: Snapshot, *, where: Filter | None = None, vectors: bool = False
+    ) -> Loaded:
+        """The rows as this transaction sees them. Cost: only what changed since the last call."""
+        rows = self._rows
+        try:
+            mask = self._matching(connection, now, where) if where is not None and len(rows.seqs) else rows.alive
+            flat = self._loaded(connection, now, now.dim) if vectors and now.dim and len(rows.seqs) else None
+        except BaseException:  # an interrupt among them: what was half appended is read again
+            self._flat = self._columns = None
+            raise
+        return Loaded(rows.seqs, rows.count, mask, flat)
 
     def _extend(self, new: Seqs) -> None:
         if not len(new):
             return
-        old = self._view
+        old = self._rows
         alive = None if old.alive is None else np.concatenate([old.alive, np.ones(len(new), np.bool_)])
-        self._view = View(np.concatenate([old.seqs, new]), alive)
+        self._rows = View(np.concatenate([old.seqs, new]), alive)
 
-    def _replace(self, alive_seqs: Seqs) -> None:
-        old = self._view.seqs
-        last = int(old[-1]) if len(old) else 0
-        seqs = np.concatenate([old, alive_seqs[alive_seqs > last]])
-        if len(alive_seqs) * 2 < len(seqs):
-            self._start(alive_seqs)
-            return
-        alive = np.isin(seqs, alive_seqs, assume_unique=True)
-        self._view = View(seqs, None if alive.all() else alive)
+    def _remove(self, gone: Seqs) -> None:
+        seqs = self._rows.seqs
+        places = np.searchsorted(seqs, gone)
+        places = places[places < len(seqs)]
+        alive = np.ones(len(seqs), np.bool_) if self._rows.alive is None else self._rows.alive.copy()
+        alive[places[np.isin(seqs[places], gone)]] = False
+        if np.count_nonzero(alive) * 2 < len(seqs):
+            self._start(seqs[alive])
+        else:
+            self._rows = Rows(seqs, None if alive.all() else alive)
 
     def _loaded(self, connection: apsw.Connection, now: Snapshot, dim: int) -> Flat:
         if self._flat is None:
             self._flat = Flat(dim, now.metric)
-        missing = self._view.seqs[len(self._flat) :]
+        missing = self._rows.seqs[len(self._flat) :]
         if len(missing):
-            for block in _vectors(connection, now.key, missing, dim, self._location):
+            for block in _vectors(connection, now, missing, self._location):
                 try:
                     self._flat.append(block)
                 except InvalidInput as exc:
@@ -179,11 +143,11 @@ class Tail:
     def _matching(self, connection: apsw.Connection, now: Snapshot, where: Filter) -> Mask:
         if self._columns is None:
             self._columns = Columns()
-        missing = self._view.seqs[self._columns.n :]
+        missing = self._rows.seqs[self._columns.n :]
         if len(missing):
             self._columns.append(_metadata(connection, now.key, missing))
         matching = where.mask(self._columns)
-        return matching if self._view.alive is None else matching & self._view.alive
+        return matching if self._rows.alive is None else matching & self._rows.alive
 
 
 def _seqs_after(connection: apsw.Connection, key: int, last: int) -> Seqs:
@@ -191,14 +155,13 @@ def _seqs_after(connection: apsw.Connection, key: int, last: int) -> Seqs:
     return np.fromiter((seq for (seq,) in rows), np.int64)
 
 
-def _vectors(
-    connection: apsw.Connection, key: int, seqs: Seqs, dim: int, location: str
-) -> Iterator[NDArray[np.float32]]:
+def _vectors(connection: apsw.Connection, now: Snapshot, seqs: Seqs, location: str) -> Iterator[NDArray[np.float32]]:
     """Blocks of vectors, one for each seq; a row that has gone since gets a vector that its mask hides."""
+    codec = now.codec
     cursor = connection.execute(
         "SELECT d.seq, v.vector FROM documents d LEFT JOIN vectors v USING (seq) "
         "WHERE d.collection = ? AND d.seq >= ? ORDER BY d.seq",
-        (key, int(seqs[0])),
+        (now.key, int(seqs[0])),
     )
     done = 0
     while done < len(seqs):
@@ -206,11 +169,12 @@ def _vectors(
         last = rows[-1][0] if len(rows) == _LOAD_ROWS else int(seqs[-1])
         until = int(np.searchsorted(seqs, last, side="right"))
         for seq, vector in rows:
-            if not isinstance(vector, bytes) or len(vector) != dim * 4:
+            if not isinstance(vector, bytes) or len(vector) != codec.row_bytes:
                 raise corrupted(location, f"the vector of row {seq} is missing or has another length")
-        block = np.ones((until - done, dim), np.float32)
+        block = np.ones((until - done, codec.dim), np.float32)
         at = np.searchsorted(seqs[done:until], np.fromiter((seq for seq, _ in rows), np.int64, len(rows)))
-        block[at] = np.frombuffer(b"".join(vector for _, vector in rows), FLOAT).reshape(-1, dim)
+        if rows:
+            block[at] = codec.decode_blobs([vector for _, vector in rows])
         yield block
         done = until
 

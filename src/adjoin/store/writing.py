@@ -5,18 +5,26 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import apsw
+import numpy as np
 
 from adjoin import metadata as metadata_codec
 from adjoin.engine import Batch, Mode, Written
-from adjoin.errors import DuplicateId, NotFound, listed
+from adjoin.errors import DuplicateId, InvalidVector, NotFound, listed
 from adjoin.store import rows as row_codec
 from adjoin.store.faults import translated
 from adjoin.store.rows import Encoded, blocks, marks
-from adjoin.types import Id
+from adjoin.store.snapshot import REMOVED, REVISED, Snapshot
+from adjoin.store.vectors import VectorCodec
+from adjoin.types import Id, Metric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MOST_CHANGES: Final = 4096
 
 _INSERT_DOCUMENT = """
     INSERT INTO documents (collection, id, kind, content, metadata, origin, text_hash, row_hash, truncated)
@@ -37,15 +45,16 @@ _INTO_SPOOL = """
 class Writer:
     """Writes batches into one collection, in a transaction that is the caller's."""
 
-    def __init__(self, connection: apsw.Connection, key: int, name: str, mode: Mode) -> None:
+    def __init__(self, connection: apsw.Connection, now: Snapshot, mode: Mode) -> None:
         self._connection = connection
-        self._key = key
-        self._name = name
+        self._key = now.key
+        self._name = now.name
+        self._kept = Kept(now.metric, now.storage)
         self._mode = mode
         self.written = Written()
 
     def put(self, batch: Batch) -> None:
-        encoded = encode(batch)
+        encoded = encode(batch, self._kept)
         deleted = delete_ids(self._connection, self._key, list(batch.delete))
         self.written = dataclasses.replace(self.written, deleted=self.written.deleted + deleted)
         self.put_encoded(encoded)
@@ -85,13 +94,33 @@ class Writer:
         return (row[0] if row else 0) + 1
 
 
-def encode(batch: Batch) -> list[Encoded]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """How a collection keeps its vectors."""
+
+    metric: Metric
+    storage: str
+
+
+def encode(batch: Batch, kept: Kept) -> list[Encoded]:
     """Every row of the batch as it will be stored, refusing what cannot be, before anything is written."""
     if not batch.rows:
         return []
     assert batch.vectors is not None
     refuse_repeated([row.id for row in batch.rows])
-    return [row_codec.encode(row, vector) for row, vector in zip(batch.rows, batch.vectors, strict=True)]
+    records = VectorCodec(kept.storage, batch.vectors.shape[1]).encode(batch.vectors)
+    if kept.metric == "cosine" and kept.storage == "float16":
+        _refuse_rounded_to_zero(records)
+    return [row_codec.encode(row, record.tobytes()) for row, record in zip(batch.rows, records, strict=True)]
+
+
+def _refuse_rounded_to_zero(records: NDArray[np.uint8]) -> None:
+    zero = ~(records.view(np.uint16) & 0x7FFF).any(axis=1)
+    if zero.any():
+        raise InvalidVector(
+            f"vector {int(np.flatnonzero(zero)[0])} is so short that storage='float16' makes it zero, which has no direction "
+            "for the cosine metric. Scale the vectors up, or use storage='float32'."
+        )
 
 
 def refuse_repeated(ids: list[Id]) -> None:
@@ -104,15 +133,37 @@ def delete_ids(connection: apsw.Connection, key: int, ids: list[Id]) -> int:
     deleted = 0
     for block in blocks(ids):
         sql = f"SELECT seq FROM documents WHERE collection = ? AND id IN ({marks(block)})"
-        deleted += delete_seqs(connection, [seq for (seq,) in connection.execute(sql, (key, *block))])
+        deleted += delete_seqs(connection, key, [seq for (seq,) in connection.execute(sql, (key, *block))])
     return deleted
 
 
-def delete_seqs(connection: apsw.Connection, seqs: list[int]) -> int:
+def delete_seqs(connection: apsw.Connection, key: int, seqs: list[int]) -> int:
+    """Remove rows, and leave word of it for whoever has them in memory or in a segment."""
     for block in blocks(seqs):
         connection.execute(f"DELETE FROM vectors WHERE seq IN ({marks(block)})", block)
         connection.execute(f"DELETE FROM documents WHERE seq IN ({marks(block)})", block)
+    tell(connection, key, seqs, REMOVED)
     return len(seqs)
+
+
+def tell(connection: apsw.Connection, key: int, seqs: list[int], kind: int) -> None:
+    """Log that rows went, or that their metadata changed; the newest word on a row is the only one."""
+    connection.executemany("DELETE FROM changes WHERE collection = ? AND seq = ?", ((key, seq) for seq in seqs))
+    connection.executemany(
+        "INSERT INTO changes (collection, seq, kind) VALUES (?, ?, ?)", ((key, seq, kind) for seq in seqs)
+    )
+
+
+def prune_changes(connection: apsw.Connection, now: Snapshot) -> None:
+    """Forget changes of the tail when they have become many, and have everyone read the tail afresh.
+
+    Those of sealed rows stay until their segment is made anew.
+    """
+    sql = "SELECT count(*) FROM (SELECT 1 FROM changes WHERE collection = ? AND seq > ? LIMIT ?)"
+    (count,) = connection.execute(sql, (now.key, now.sealed, _MOST_CHANGES)).fetchone()
+    if count == _MOST_CHANGES:
+        connection.execute("DELETE FROM changes WHERE collection = ? AND seq > ?", (now.key, now.sealed))
+        connection.execute("UPDATE collections SET segments = segments + 1 WHERE key = ?", (now.key,))
 
 
 def remember(connection: apsw.Connection, key: int, notes: Mapping[str, str | None]) -> None:
@@ -123,28 +174,32 @@ def remember(connection: apsw.Connection, key: int, notes: Mapping[str, str | No
 
 
 def change_metadata(
-    connection: apsw.Connection, key: int, name: str, changes: Iterable[tuple[Id, Mapping[str, Any]]], *, replace: bool
+    connection: apsw.Connection,
+    now: Snapshot,
+    changes: Iterable[tuple[Id, Mapping[str, Any]]],
+    blobs: Callable[[list[int]], dict[int, bytes]],
+    *,
+    replace: bool,
 ) -> int:
-    """Merge into, or replace, metadata. Raises NotFound for an id that is not there."""
+    """Merge into, or replace, metadata. blobs: gives stored vectors by seq. Raises NotFound for an id that is not there."""
     missing: list[Id] = []
-    count = 0
+    changed: list[int] = []
     for id_, change in changes:
         row = connection.execute(
-            "SELECT d.seq, d.kind, d.content, d.metadata, d.origin, v.vector FROM documents d JOIN vectors v USING (seq) "
-            "WHERE d.collection = ? AND d.id = ?",
-            (key, id_),
+            "SELECT seq, kind, content, metadata, origin FROM documents WHERE collection = ? AND id = ?", (now.key, id_)
         ).fetchone()
         if row is None:
             missing.append(id_)
             continue
-        seq, kind, content, old, origin, vector = row
+        seq, kind, content, old, origin = row
         text = metadata_codec.encode(change if replace else {**metadata_codec.decode(old), **change})
-        row_hash = row_codec.hash_row(id_, kind, content, text, origin, vector)
+        row_hash = row_codec.hash_row(id_, kind, content, text, origin, blobs([seq])[seq])
         connection.execute("UPDATE documents SET metadata = ?, row_hash = ? WHERE seq = ?", (text, row_hash, seq))
-        count += 1
+        changed.append(seq)
     if missing:
-        raise NotFound(f"collection {name!r} has no {listed(missing)}. Nothing of this call was changed.")
-    return count
+        raise NotFound(f"collection {now.name!r} has no {listed(missing)}. Nothing of this call was changed.")
+    tell(connection, now.key, list(dict.fromkeys(changed)), REVISED)
+    return len(changed)
 
 
 class Spool:
@@ -153,7 +208,8 @@ class Spool:
     It is a file of its own in the system's temporary folder, which goes when it is closed or the process ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
         with translated(_TEMPORARY, 0):
             self._connection = apsw.Connection("")
             self._connection.execute("PRAGMA journal_mode = OFF")  # one that fails is thrown away whole
@@ -163,7 +219,7 @@ class Spool:
         self._rest: list[Batch] = []
 
     def put(self, batch: Batch) -> None:
-        rows = encode(batch)
+        rows = encode(batch, self._kept)
         refuse_repeated([*self._held([row[0] for row in rows])])
         with translated(_TEMPORARY, 0):
             self._connection.executemany(_INTO_SPOOL, rows)

@@ -1,0 +1,97 @@
+"""How to search a segment: by its index, by comparing the rows that match, or all. The cheapest that keeps the promise.
+
+The costs are those measured when the segment was built: nanoseconds a row of an exact scan, and of rows picked by
+number; microseconds a query of each effort of the index.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from adjoin.index.calibrate import Choice
+    from adjoin.store.matching import Matching
+    from adjoin.store.segment import Segment
+
+Strategy = Literal["index", "rows", "all", "none"]
+
+_CANDIDATE_NS: Final = 150  # to measure one candidate exactly
+_TEST_NS: Final = 30  # to ask whether it matches
+_CALL_NS: Final = 15_000  # of NumPy's calls for one exact search of any size
+_MASK_SHARE: Final = 0.25  # what barring rows costs beside a scan of all
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to search a segment. depth: how far down the index's list matches are hoped for; choice: its effort.
+
+    cost_ns: expected, for one query. promised: the recall that is kept, a lower bound.
+    """
+
+    strategy: Strategy
+    cost_ns: float
+    reason: str
+    depth: int = 0
+    choice: Choice | None = None
+    promised: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a search asks of each segment. recall is that asked for, raised where live queries have shown it short."""
+
+    k: int
+    recall: float
+    queries: int
+    bounded: bool = False
+
+
+def ways(segment: Segment, matching: Matching, wanted: Wanted) -> list[Way]:
+    """All ways there are, cheapest first. The last resort, comparing the rows that match, is always among them."""
+    if not matching.count:
+        return [Way("none", 0.0, "no row matches")]
+    found = [exact_way(segment, matching, wanted)]
+    if wanted.recall < 1:
+        by_index = index_way(segment, matching, wanted)
+        if by_index is not None:
+            found.append(by_index)
+    return sorted(found, key=lambda way: way.cost_ns)
+
+
+def exact_way(segment: Segment, matching: Matching, wanted: Wanted) -> Way:
+    """Comparing all rows, or only those that match, whichever costs less."""
+    costs, n, m = segment.manifest.costs, segment.n, matching.count
+    one = wanted.queries == 1
+    scan = costs.scan_ns if one else costs.batch_ns
+    whole = n * scan + _CALL_NS
+    if matching.every:
+        return Way("all", whole, "every row is compared")
+    masked = whole + _MASK_SHARE * n
+    picked = m * (scan if matching.copy is not None else costs.gather_ns / (1 if one else wanted.queries) + scan)
+    if picked + _CALL_NS <= masked:
+        return Way("rows", picked + _CALL_NS, f"only the {m:,} rows that match are compared")
+    return Way("all", masked, "so many rows match that comparing all and leaving some out costs less")
+
+
+def index_way(segment: Segment, matching: Matching, wanted: Wanted) -> Way | None:
+    """The index asked for so many rows that k of them match; None where no effort keeps the promise."""
+    curve = segment.curve
+    if curve is None or not segment.has_index:
+        return None
+    depth = depth_for(wanted.k, matching.count / segment.n)
+    choice = curve.cheapest(wanted.recall, depth) if depth <= segment.n else None
+    if choice is None:
+        return None
+    cost = curve.cost_of(choice.effort) * 1000 + depth * (_CANDIDATE_NS + (0 if matching.every else _TEST_NS))
+    share = "" if matching.every else f", asked for {depth:,} so that {wanted.k:,} match"
+    return Way("index", cost + _CALL_NS, f"{segment.manifest.family} at effort {choice.effort}{share}", depth, choice,
+               curve.lower_bound(choice.effort, depth))  # fmt: skip
+
+
+def depth_for(k: int, share: float) -> int:
+    """How many of the nearest rows to look at so that k of them match, but for one time in some hundred."""
+    if share >= 1:
+        return k
+    return math.ceil((k + 2.4 * math.sqrt(k) + 2) / share)

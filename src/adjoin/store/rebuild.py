@@ -1,0 +1,209 @@
+"""Making one segment out of others and the tail: what is read, what is built, and the transaction that swaps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from adjoin import metadata as metadata_codec
+from adjoin.sealed import SealedColumns
+from adjoin.store import rows as row_codec
+from adjoin.store.connections import Connections
+from adjoin.store.faults import corrupted
+from adjoin.store.place import SegmentsFolder
+from adjoin.store.sealing import Draft, Recipe
+from adjoin.store.snapshot import Snapshot, find
+from adjoin.store.state import Part, State, View
+
+if TYPE_CHECKING:
+    import apsw
+
+    from adjoin.types import Floats, Progress
+
+_BLOCK_ROWS: Final = 4096
+
+
+class Superseded(Exception):
+    """The collection was dropped, or its segments are others by now; what was built is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What becomes one segment: these segments, which follow each other, and the tail if it is to be sealed."""
+
+    segments: tuple[str, ...]
+    tail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    now: Snapshot
+    first: int
+    last: int
+    change: int
+    draft: Draft | None
+    columns: SealedColumns | None
+
+
+class Rebuild:
+    """One collection's segments, made anew. The caller holds the lock on building."""
+
+    def __init__(self, connections: Connections, place: SegmentsFolder, state_of: Callable[[Snapshot], State]) -> None:
+        self._connections = connections
+        self._place = place
+        self._state_of = state_of
+
+    def run(self, name: str, job: Job, *, queries: Floats | None = None, progress: Progress | None = None) -> None:
+        """Build and swap. Raises Superseded, with nothing changed, if the collection has moved on otherwise.
+
+        Readers go on with what they have; rows that go, or whose metadata changes, while the build runs are told to
+        the new segment by the log of changes.
+        """
+        gathered = self._gather(name, job, queries)
+        draft = gathered.draft
+        try:
+            sealed = None
+            if draft is not None and gathered.columns is not None:
+                sealed = draft.finish(gathered.columns, progress=progress)
+            with self._connections.write() as connection:
+                now = self._unmoved(connection, gathered.now, job)
+                for segment in job.segments:
+                    connection.execute("DELETE FROM segments WHERE id = ?", (segment,))
+                if sealed is not None:
+                    _name(connection, now, sealed.manifest)
+                _settle(connection, now, gathered, job)
+                if sealed is not None and sealed.index is not None:
+                    self._state_of(now).adopt(sealed.manifest.id, sealed.index)
+        except BaseException:
+            if draft is not None:
+                draft.discard()
+            raise
+        self._place.remove(job.segments)
+
+    def _gather(self, name: str, job: Job, queries: Floats | None) -> _Gathered:
+        """Pour the rows into a draft, as of one moment."""
+        with self._connections.read() as connection:
+            now = find(connection, name)
+            if now is None or now.dim is None:
+                raise Superseded
+            view = self._state_of(now).view(connection, now)
+            parts = [part for part in view.parts if part.segment.id in job.segments]
+            if len(parts) != len(job.segments):
+                raise Superseded
+            draft = Draft(self._place.make(), _recipe(connection, now, queries))
+            try:
+                columns = [_pour_part(connection, now, draft, part) for part in parts]
+                if job.tail:
+                    columns.append((_pour_tail(connection, now, draft, view), None))
+                last = self._last(connection, now, parts, job)
+                (change,) = connection.execute("SELECT ifnull(max(n), 0) FROM changes").fetchone()
+                if not draft.rows:
+                    draft.discard()
+                    return _Gathered(now, _first(parts, now), last, change, None, None)
+                merged = columns[0][0] if len(columns) == 1 and columns[0][1] is None else SealedColumns.merge(columns)
+            except BaseException:
+                draft.discard()
+                raise
+            return _Gathered(now, _first(parts, now), last, change, draft, merged)
+
+    def _last(self, connection: apsw.Connection, now: Snapshot, parts: Sequence[Part], job: Job) -> int:
+        if not job.tail:
+            return parts[-1].segment.last
+        sql = "SELECT ifnull(max(seq), ?) FROM documents WHERE collection = ?"
+        (last,) = connection.execute(sql, (now.sealed, now.key)).fetchone()
+        return max(int(last), now.sealed)
+
+    def _unmoved(self, connection: apsw.Connection, before: Snapshot, job: Job) -> Snapshot:
+        now = find(connection, before.name)
+        if now is None or now.key != before.key or (job.tail and now.sealed != before.sealed):
+            raise Superseded
+        for segment in job.segments:
+            if connection.execute("SELECT 1 FROM segments WHERE id = ?", (segment,)).fetchone() is None:
+                raise Superseded
+        return now
+
+
+def _first(parts: Sequence[Part], now: Snapshot) -> int:
+    return parts[0].segment.first if parts else now.sealed + 1
+
+
+def _recipe(connection: apsw.Connection, now: Snapshot, queries: Floats | None) -> Recipe:
+    index, params = connection.execute(
+        "SELECT index_name, params FROM collections WHERE key = ?", (now.key,)
+    ).fetchone()
+    assert now.dim is not None
+    return Recipe(now.metric, now.dim, now.storage, index, json.loads(params), queries)
+
+
+def _pour_part(connection: apsw.Connection, now: Snapshot, draft: Draft, part: Part) -> tuple[SealedColumns, Any]:
+    segment = part.segment
+    rows = part.chosen(None)
+    vectors = segment.vectors
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        block = rows[start : start + _BLOCK_ROWS]
+        draft.pour(segment.seqs[block], vectors.records(block))
+    if not part.revised:
+        return segment.columns, part.alive
+    sql = "SELECT metadata FROM documents WHERE collection = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+    found = connection.execute(sql, (now.key, segment.first, segment.last))
+    return SealedColumns.build(metadata_codec.decode(text) for (text,) in found), None
+
+
+def _pour_tail(connection: apsw.Connection, now: Snapshot, draft: Draft, view: View) -> SealedColumns:
+    codec = now.codec
+    sql = (
+        "SELECT d.seq, d.metadata, v.vector FROM documents d LEFT JOIN vectors v USING (seq) "
+        "WHERE d.collection = ? AND d.seq > ? ORDER BY d.seq"
+    )
+    cursor = connection.execute(sql, (now.key, now.sealed))
+
+    def rows() -> Iterator[dict[str, Any]]:
+        while block := [row for _, row in zip(range(_BLOCK_ROWS), cursor, strict=False)]:
+            for seq, _, vector in block:
+                if not isinstance(vector, bytes) or len(vector) != codec.row_bytes:
+                    raise corrupted(now.name, f"the vector of row {seq} is missing or has another length")
+            draft.pour([seq for seq, _, _ in block], b"".join(vector for _, _, vector in block))
+            for _, text, _ in block:
+                yield metadata_codec.decode(text)
+
+    return SealedColumns.build(rows())
+
+
+def _name(connection: apsw.Connection, now: Snapshot, manifest: Any) -> None:
+    from adjoin.store.manifest import digest
+
+    text = manifest.to_json()
+    connection.execute(
+        "INSERT INTO segments (id, collection, first, last, rows, manifest, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (manifest.id, now.key, manifest.first, manifest.last, manifest.rows, text, digest(text)),
+    )
+
+
+def _settle(connection: apsw.Connection, now: Snapshot, gathered: _Gathered, job: Job) -> None:
+    """Forget what the new segment has taken in: vectors of the tail, and changes up to the moment it was read."""
+    if job.tail:
+        connection.execute(
+            "DELETE FROM vectors WHERE seq > ? AND seq <= ? AND seq IN "
+            "(SELECT seq FROM documents WHERE collection = ? AND seq > ? AND seq <= ?)",
+            (now.sealed, gathered.last, now.key, now.sealed, gathered.last),
+        )
+    connection.execute(
+        "DELETE FROM changes WHERE collection = ? AND n <= ? AND seq BETWEEN ? AND ?",
+        (now.key, gathered.change, gathered.first, gathered.last),
+    )
+    sealed = gathered.last if job.tail else now.sealed
+    connection.execute(
+        "UPDATE collections SET sealed = ?, segments = segments + 1, version = version + 1 WHERE key = ?",
+        (sealed, now.key),
+    )
+
+
+def alive_matrix(part: Part) -> np.ndarray[Any, Any]:
+    return part.segment.vectors.take(part.chosen(None))
+
+
+__all__ = ["Job", "Rebuild", "Superseded", "row_codec"]

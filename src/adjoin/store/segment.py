@@ -1,0 +1,217 @@
+"""A sealed segment: mapped files that never change, each verified before it is first used."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from adjoin.index.base import Built, load
+from adjoin.index.calibrate import Curve
+from adjoin.index.exact import Exact
+from adjoin.sealed import SealedColumns
+from adjoin.store import manifest as names
+from adjoin.store.files import DamagedFile, mapped, opened
+from adjoin.store.manifest import Manifest
+from adjoin.store.vectors import VectorCodec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from adjoin.types import Floats, Metric
+
+    Seqs = NDArray[np.int64]
+
+_LOAD_BYTES_PER_S: Final = 300e6  # of an index file; what a load is expected to cost before one was timed
+
+
+class Vectors:
+    """The mapped vectors of a segment, as `Exact` takes them, and byte for byte."""
+
+    def __init__(self, records: NDArray[Any], raw: Any, codec: VectorCodec) -> None:
+        self.n = len(records)
+        self.dim = codec.dim
+        self._records = records
+        self._raw = raw
+        self._codec = codec
+        self._plain = codec.storage == "float32"
+
+    def take(self, rows: Any) -> Floats:
+        picked = self._records[rows]
+        return picked if self._plain else self._codec.decode(picked)
+
+    def records(self, rows: NDArray[np.int64]) -> bytes:
+        """The records of some rows, one after the other."""
+        return np.ascontiguousarray(self._records[rows]).tobytes()
+
+    def blob(self, row: int) -> bytes:
+        """The record of a row, as the column `vector` would have it."""
+        size = self._codec.row_bytes
+        return bytes(self._raw[row * size : (row + 1) * size])
+
+
+class Segment:
+    """One segment's files. Opening maps them; `exact` and `columns` are read on first use, the index when it is asked for.
+
+    Raises DamagedFile for a file that is missing or not as it was written.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder / manifest.id
+        self.manifest = manifest
+        self.id = manifest.id
+        self.n = manifest.rows
+        self.first, self.last = manifest.first, manifest.last
+        self.metric: Metric = manifest.metric  # type: ignore[assignment]
+        self.codec = VectorCodec(manifest.storage, manifest.dim)
+        self.seqs: Seqs = np.frombuffer(self._open(names.SEQS), "<i8").astype(np.int64, copy=False)
+        if len(self.seqs) != self.n:
+            raise DamagedFile(self.folder / names.SEQS, f"has {len(self.seqs):,} rows of {self.n:,}")
+        # From here on the file may be removed; so all are mapped now, and read when they are needed.
+        self._mapped = {name: self._map(name) for name in (names.VECTORS, names.FIGURES, names.COLUMNS)}
+        self._lock = threading.RLock()
+        self._exact: Exact | None = None
+        self._columns: SealedColumns | None = None
+        self._index: Built | None = None
+        self._loading: threading.Thread | None = None
+        self._index_damage: DamagedFile | None = None
+        self.exact_spent_s = 0.0
+        self.curve = None if manifest.curve is None else Curve.from_json(manifest.curve)
+        _living.add(self)
+
+    def after_fork(self) -> None:
+        """In a child the loading thread is not, and a lock that it held would stay locked."""
+        self._lock = threading.RLock()
+        self._loading = None
+
+    def _map(self, name: str) -> Any:
+        return mapped(self.folder / name) if name in self.manifest.files else None
+
+    def _open(self, name: str) -> Any:
+        return opened(self.folder / name, self.manifest.files[name])
+
+    def _verified(self, name: str) -> Any:
+        content = self._mapped[name]
+        self.manifest.files[name].verify(self.folder / name, content)
+        return content
+
+    @property
+    def exact(self) -> Exact:
+        if self._exact is None:
+            with self._lock:
+                if self._exact is None:
+                    self._exact = self._open_exact()
+        return self._exact
+
+    def _open_exact(self) -> Exact:
+        raw = self._verified(names.VECTORS)
+        vectors = Vectors(self.codec.over(raw, self.n), raw, self.codec)
+        figures: NDArray[Any] | None = None
+        if names.FIGURES in self.manifest.files:
+            dtype = "<f4" if self.metric == "cosine" else "<f8"
+            figures = np.frombuffer(self._verified(names.FIGURES), dtype)
+        return Exact(vectors, self.metric, figures, np.array(self.manifest.centre, np.float64))
+
+    @property
+    def vectors(self) -> Vectors:
+        return self.exact.stored  # type: ignore[return-value]
+
+    @property
+    def columns(self) -> SealedColumns:
+        if self._columns is None:
+            with self._lock:
+                if self._columns is None:
+                    self._verified(names.COLUMNS)
+                    self._columns = self._load_columns()
+        return self._columns
+
+    def _load_columns(self) -> SealedColumns:
+        path = self.folder / names.COLUMNS
+        try:
+            return SealedColumns.over(self._mapped[names.COLUMNS])
+        except ValueError as exc:
+            raise DamagedFile(path, str(exc)) from exc
+
+    # The index
+
+    @property
+    def has_index(self) -> bool:
+        return names.INDEX in self.manifest.files and self._index_damage is None
+
+    @property
+    def index(self) -> Built | None:
+        """The index where it is in memory."""
+        return self._index
+
+    @property
+    def index_damage(self) -> DamagedFile | None:
+        """Why the index cannot be used, once that was found; searches are exact then."""
+        return self._index_damage
+
+    @property
+    def load_s(self) -> float:
+        """What loading the index is expected to cost."""
+        return self.manifest.files[names.INDEX].size / _LOAD_BYTES_PER_S if self.has_index else 0.0
+
+    def load_index(self) -> Built | None:
+        """Load it now, if it is not in memory; None if there is none or it is damaged."""
+        with self._lock:
+            if self._index is None and self.has_index:
+                path = self.folder / names.INDEX
+                try:
+                    self._open(names.INDEX)
+                    manifest = self.manifest
+                    self._index = load(
+                        manifest.family, path, n=self.n, dim=manifest.dim, metric=self.metric, params=dict(manifest.params)
+                    )
+                except DamagedFile as exc:
+                    self._index_damage = exc
+                except Exception as exc:  # a kernel's own words for a file that it cannot read
+                    self._index_damage = DamagedFile(path, f"cannot be loaded: {exc}")
+            return self._index
+
+    def load_index_behind(self) -> None:
+        """Begin to load it in a thread of its own."""
+        if self._index is None and self.has_index and self._loading is None:
+            self._loading = threading.Thread(target=self.load_index, name=f"adjoin-load-{self.id}", daemon=True)
+            self._loading.start()
+
+    def adopt_index(self, index: Built) -> None:
+        """Take an index that was just built and written, rather than load it again."""
+        self._index = index
+
+    def spent(self, seconds: float) -> None:
+        """Count what exact search has cost where the index could have served; when it is enough, load the index.
+
+        A process that asks once never pays for loading; one that goes on asking pays at most a share more.
+        """
+        self.exact_spent_s += seconds
+        if self.exact_spent_s > 0.25 * self.load_s:
+            self.load_index_behind()
+
+
+_living: weakref.WeakSet[Segment] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for segment in list(_living):
+        segment.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def time_of(work: Any) -> float:
+    """Seconds, the best of three."""
+    best = np.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - began)
+    return float(best)
