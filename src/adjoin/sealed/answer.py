@@ -14,11 +14,11 @@ import numpy as np
 from adjoin.columns import Mask
 from adjoin.conditions import And, Compare, Filter, Not, Or
 from adjoin.sealed.chosen import Chosen
-from adjoin.sealed.column import MASK_FROM, SMALL, Counted, Rows, SealedColumn
+from adjoin.sealed.column import SMALL, SORT_UPTO, Counted, Rows, SealedColumn, numbers_of, sorted_once
+from adjoin.sealed.texts import to_bytes
 
 _TEST_UPTO: Final = 8  # up to 1/8 of the rows, testing these beats another mask
 _CHEAP_SEARCH_BYTES: Final = 16_384  # so much text is searched while counting
-_TEXTS_PER_MATCH: Final = 10  # a guess, until they are searched
 
 
 class _Columns(Protocol):
@@ -46,7 +46,7 @@ class Answer:
 
     def rows(self) -> Rows:
         """The numbers of the rows that match, ascending."""
-        return np.flatnonzero(self.mask())
+        return numbers_of(self.mask())
 
     def among(self, rows: Rows) -> Mask:
         """Which of these rows match, in their order; they ascend."""
@@ -156,9 +156,11 @@ class _TextSearch(Answer):
         if self._searched is not None:
             return self._searched.count()
         terms = self._column.terms
-        low = self._column.count(terms.where_equal([self._condition.wanted])).low
-        texts = self._column.count(Chosen(terms.size, ((terms.first_text, terms.first_nested),))).high
-        return Counted(low, min(self.n, low + texts), low + texts // _TEXTS_PER_MATCH)
+        wanted = self._condition.wanted
+        inside = self._column.count(terms.where_equal([wanted])._replace(own=(), missing=False)).low
+        texts = self._column.count(Chosen(terms.size, ((terms.first_text, terms.first_nested),))).low
+        share = terms.texts.share_containing(to_bytes(str(wanted)))
+        return Counted(inside, inside + texts, inside + round(texts * share))
 
     def mask(self) -> Mask:
         return self._meant().mask()
@@ -210,12 +212,12 @@ class _All(Answer):
 
     def rows(self) -> Rows:
         if self._counts[0].high * _TEST_UPTO > self.n:
-            return np.flatnonzero(self.mask())
+            return numbers_of(self.mask())
         rows = self.parts[0].rows()
         for part in self.parts[1:]:
             if not len(rows):
                 break
-            rows = rows[part.among(rows)]
+            rows = rows.compress(part.among(rows))
         return rows
 
     def among(self, rows: Rows) -> Mask:
@@ -247,9 +249,9 @@ class _Any(Answer):
         return mask
 
     def rows(self) -> Rows:
-        if sum(part.count().high for part in self.parts) >= self.n // MASK_FROM:
-            return np.flatnonzero(self.mask())
-        return np.unique(np.concatenate([part.rows() for part in self.parts]))
+        if sum(part.count().high for part in self.parts) * SORT_UPTO > self.n:
+            return numbers_of(self.mask())
+        return sorted_once(np.concatenate([part.rows() for part in self.parts]))
 
     def among(self, rows: Rows) -> Mask:
         mask = self.parts[0].among(rows)

@@ -17,8 +17,9 @@ from adjoin.sealed.terms import Terms
 Rows = NDArray[np.int64]
 
 # The crossings below are where one way became faster than the other at 200,000 rows; benchmarks/filters.py shows them.
-MASK_FROM: Final = 24  # a mask beats sorting row numbers from 1/24 of the rows
-_FEW_SPANS: Final = 4  # up to here comparing the codes beats looking them up
+_MASK_FROM: Final = 24  # comparing all codes beats writing into an empty mask from 1/24 of the rows
+SORT_UPTO: Final = 8  # sorting row numbers beats a mask up to 1/8 of the rows
+_FEW_SPANS: Final = {1: 24, 2: 12, 4: 6}  # up to here, by the codes' bytes, comparing them beats looking them up
 SMALL: Final = 256  # so many rows are counted one by one
 _DENSE_FROM: Final = 4  # a key that 1/4 of the rows have gets a code for every row
 
@@ -74,7 +75,7 @@ class SealedColumn:
         self.n, self.terms, self.codes, self.present = n, terms, codes, present
         self.own, self.inside, self.most_inside = own, inside, most_inside
         self.has_missing = len(own.rows) < n
-        self._mask_from = n // MASK_FROM
+        self._mask_from = n // _MASK_FROM
 
     @classmethod
     def of(cls, n: int, rows: NDArray[np.uint32], codes: NDArray[Any], stand_ins: Sequence[Canonical]) -> SealedColumn:
@@ -149,7 +150,7 @@ class SealedColumn:
     def rows(self, chosen: Chosen) -> Rows:
         """Ascending. Cost: O(matches log matches), and no more than a mask."""
         if chosen.missing and self.has_missing:
-            return np.flatnonzero(self.mask(chosen))
+            return numbers_of(self.mask(chosen))
         pieces = self.own.slices(chosen.own)
         if self.inside and chosen.inside:
             pieces += self.inside.slices(chosen.inside)
@@ -158,12 +159,11 @@ class SealedColumn:
             return np.empty(0, np.int64)
         if len(pieces) == 1 and all(high - low == 1 for low, high in chosen.own + chosen.inside):
             return pieces[0].astype(np.int64)
-        if sum(map(len, pieces)) >= self._mask_from:
-            return np.flatnonzero(self.mask(chosen))
-        found = np.sort(pieces[0] if len(pieces) == 1 else np.concatenate(pieces)).astype(np.int64)
-        if chosen.inside and len(found):  # a row may have several of the elements
-            found = found[np.concatenate(([True], found[1:] != found[:-1]))]
-        return found
+        if sum(map(len, pieces)) * SORT_UPTO > self.n:
+            return numbers_of(self.mask(chosen))
+        found = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        # A row may have several of the elements.
+        return sorted_once(found) if chosen.inside else np.sort(found).astype(np.int64)
 
     def among(self, rows: Rows, chosen: Chosen) -> Mask:
         """Which of these rows are meant; shape of `rows`, which ascend. Cost: O(rows), elements of lists aside."""
@@ -190,6 +190,30 @@ class SealedColumn:
 
     def _lists_are_meant(self, chosen: Chosen) -> bool:
         return bool(chosen.own) and chosen.own[-1][1] > self.terms.first_nested
+
+
+def numbers_of(mask: Mask) -> Rows:
+    """Where the mask is true, ascending."""
+    n = len(mask)
+    # NumPy slows down tenfold where few are true, and these in no pattern. Then we look for eight that are not all
+    # false, and among these only for the true ones.
+    if np.count_nonzero(mask) * 10 > n:
+        return np.flatnonzero(mask)
+    cut = n - n % 8
+    words = mask[:cut].view(np.uint64)
+    firsts = np.flatnonzero(words != 0)
+    places = np.flatnonzero(words[firsts].view(np.bool_))
+    firsts <<= 3
+    rows = firsts.take(places >> 3)
+    places &= 7
+    rows += places
+    return np.concatenate([rows, cut + np.flatnonzero(mask[cut:])]) if cut < n else rows
+
+
+def sorted_once(rows: NDArray[Any]) -> Rows:
+    """Ascending, each once. (np.unique takes ten times as long.)"""
+    found = np.sort(rows).astype(np.int64)
+    return found.compress(np.concatenate(([True], found[1:] != found[:-1]))) if len(found) else found
 
 
 def _own_codes(
@@ -233,7 +257,7 @@ def _in_spans(codes: NDArray[Any], spans: Spans, size: int, *, missing: bool, ha
         spans, missing = ((MISSING, spans[0][1]), *spans[1:]), False
     elif missing:
         spans, missing = ((MISSING, 0), *spans), False
-    if len(spans) > _FEW_SPANS:
+    if len(spans) > _FEW_SPANS[codes.itemsize]:
         table = np.zeros(size + 1, np.bool_)  # the last place answers for code -1
         for low, high in spans:
             table[max(low, 0) : high] = True

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adjoin.sealed.chosen import Spans, from_terms
 
-_FENCE = 32  # every so many-th text is kept decoded, so that a look-up runs mostly in C
+_FENCE: Final = 32  # every so many-th text is kept decoded, so that a look-up runs mostly in C
+_LOOKED_INTO: Final = 64
+_SAMPLED: Final = 65_536
 
 
 class Texts:
@@ -30,6 +32,7 @@ class Texts:
         self.content = content
         self._bytes = content.data
         self._fences: list[bytes] | None = None
+        self._seen: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, texts: Sequence[bytes]) -> Texts:
@@ -47,10 +50,7 @@ class Texts:
 
     def lower(self, wanted: bytes) -> int:
         """How many texts come before this one."""
-        fences = self._fences
-        if fences is None:
-            fences = self._fences = [self[i] for i in range(0, len(self), _FENCE)]
-        fence = bisect_left(fences, wanted)
+        fence = bisect_left(self._fence_texts(), wanted)
         return (
             bisect_left(self, wanted, max(0, (fence - 1) * _FENCE + 1), min(len(self), fence * _FENCE)) if fence else 0
         )
@@ -64,14 +64,34 @@ class Texts:
         """The places of texts that have this in them. Cost: a few passes over all bytes."""
         if not wanted:
             return ((0, len(self)),) if len(self) else ()
-        last = len(wanted) - 1
-        # From the last byte: of a Hangul syllable it tells more than the first.
-        ends = np.flatnonzero(self.content[last:] == wanted[-1])
-        for back in range(1, len(wanted)):
-            ends = ends[self.content[ends + (last - back)] == wanted[-1 - back]]
-        places = np.searchsorted(self.starts, ends.astype(self.starts.dtype), side="right") - 1
-        whole = ends + len(wanted) <= self.starts[places + 1]
+        if len(wanted) > len(self.content):
+            return ()
+        rarest = min(range(len(wanted)), key=lambda i: self._bytes_seen()[wanted[i]])
+        begins = len(self.content) - len(wanted) + 1
+        at = np.flatnonzero(self.content[rarest : rarest + begins] == wanted[rarest])
+        for i, byte in enumerate(wanted):
+            if i != rarest:
+                at = at.compress(self.content[at + i] == byte)
+        places = self.starts.searchsorted(at.astype(self.starts.dtype), side="right") - 1
+        whole = at + len(wanted) <= self.starts[places + 1]
         return from_terms(np.unique(places[whole]))
+
+    def share_containing(self, wanted: bytes) -> float:
+        """Of a few texts throughout, the share that have this in them, never quite 0 or 1."""
+        few = self._fence_texts()[:: max(1, len(self) // _FENCE // _LOOKED_INTO)]
+        return (sum(wanted in text for text in few) + 0.5) / (len(few) + 1)
+
+    def _fence_texts(self) -> list[bytes]:
+        if self._fences is None:
+            self._fences = [self[i] for i in range(0, len(self), _FENCE)]
+        return self._fences
+
+    def _bytes_seen(self) -> NDArray[np.int64]:
+        """How often each byte stands in a sample of the content."""
+        if self._seen is None:
+            sample = self.content[:: max(1, len(self.content) // _SAMPLED)]
+            self._seen = np.bincount(sample, minlength=256)
+        return self._seen
 
 
 def to_bytes(text: str) -> bytes:
