@@ -1,9 +1,13 @@
 """Sealed columns against `Filter.matches` of every row, which tests/test_filters.py holds to the docs."""
 
+import json
+import math
+import struct
 import tempfile
 import unicodedata
-from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+import zlib
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,8 @@ from hypothesis import strategies as st
 
 from adjoin import kinds
 from adjoin.filters import parse
-from adjoin.sealed import SealedColumns
+from adjoin.metadata import decode
+from adjoin.sealed import SealedColumns, layout
 from tests.test_filters import Row, big, names, plain_kind, rows_of, values, wheres, zoo
 
 OPERATORS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$contains")
@@ -219,6 +224,73 @@ def test_a_value_that_metadata_cannot_hold_is_refused() -> None:
         SealedColumns.build([{"a": {1}}])
 
 
+# ---------------------------------------------------------------- a reader written from docs/format-columns.md
+
+
+def aligned(offset: int) -> int:
+    return (offset + 63) // 64 * 64
+
+
+def read_by_the_docs(content: bytes) -> tuple[int, dict[str, tuple[Any, dict[str, tuple[Any, ...]]]]]:
+    magic, length, checksum, zeros = struct.unpack_from("<8sQII", content)
+    head = content[24 : 24 + length]
+    assert (magic, zeros, zlib.crc32(head)) == (b"ADJNCOLS", 0, checksum)
+    said = json.loads(head)
+    body = content[aligned(24 + length) :]
+    assert (said["format"], len(body)) == (1, said["size"])
+    sections = {}
+    for key, offset, size, checksum in said["keys"]:
+        section = body[offset : offset + size]
+        assert zlib.crc32(section) == checksum
+        (length,) = struct.unpack_from("<I", section)
+        about, at, arrays = json.loads(section[4 : 4 + length]), 4 + length, {}
+        for name, dtype, count in about["arrays"]:
+            at = aligned(at)
+            letter = {"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u4": "I", "u8": "Q", "f8": "d"}[dtype[1:]]
+            arrays[name] = struct.unpack_from(f"<{count}{letter}", section, at)
+            at += count * int(dtype[2])
+        sections[key] = (about, arrays)
+    return said["rows"], sections
+
+
+def terms_by_the_docs(about: Any, arrays: dict[str, tuple[Any, ...]]) -> list[Any]:
+    def texts(name: str) -> list[str]:
+        starts, content = arrays.get(f"{name}_starts", (0,)), bytes(arrays.get(f"{name}_content", ()))
+        return [content[low:high].decode() for low, high in pairwise(starts)]
+
+    numbers = list(arrays.get("numbers", ()))
+    exact = json.loads(bytes(arrays.get("exact", b"[]")))
+    for place, text in zip(arrays.get("exact_places", ()), exact, strict=True):
+        numbers[place] = int(text, 16)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    moments = [epoch + timedelta(microseconds=since) for since in arrays.get("moments", ())]
+    singles = [one for one, there in zip((None, math.nan, False, True), about["singles"], strict=True) if there]
+    nested = [decode(f'{{"k":{text}}}')["k"] for text in texts("nested")]
+    return [*singles, *numbers, *moments, *texts("text"), *nested]
+
+
+def test_a_reader_written_from_the_docs_reads_every_value(tmp_path: Path) -> None:
+    rows: list[Row] = [{"k": value, "even": i % 2 == 0, "list": [i % 7, i % 5]} for i, value in enumerate(zoo)]
+    rows += [{}, {"rare": 2**80}]
+    SealedColumns.build(rows).save(tmp_path / "columns")
+    n, sections = read_by_the_docs((tmp_path / "columns").read_bytes())
+    assert n == len(rows)
+    assert list(sections) == ["k", "even", "list", "rare"]
+    for key, (about, arrays) in sections.items():
+        terms = [kinds.canonical(term) for term in terms_by_the_docs(about, arrays)]
+        values_of = {i: kinds.canonical(row[key]) for i, row in enumerate(rows) if key in row}
+        present = arrays.get("present", range(n))
+        coded = {row: terms[code] for row, code in zip(present, arrays["codes"], strict=True) if code >= 0}
+        assert coded == values_of
+        for prefix in ("", "element_") if "element_rows" in arrays else ("",):
+            for term, (low, high) in zip(terms, pairwise(arrays[f"{prefix}starts"]), strict=True):
+                found = arrays[f"{prefix}rows"][low:high]
+                of_row = {i: kinds.elements(one) if prefix else (one,) for i, one in values_of.items()}
+                assert list(found) == [i for i, those in of_row.items() if term in those]
+        most = max(len(set(kinds.elements(one))) for one in values_of.values())
+        assert about["most_elements"] == most
+
+
 # ---------------------------------------------------------------- damage
 
 sample: list[Row] = [{"k": value, "even": i % 2 == 0} for i, value in enumerate(zoo)] + [{}, {"rare": 2**80}]
@@ -241,15 +313,6 @@ def raises_or_agrees(path: Path) -> bool:
     return False
 
 
-def damaged(tmp_path: Path, change: Callable[[bytearray], None]) -> Path:
-    path = tmp_path / "columns"
-    SealedColumns.build(sample).save(path)
-    content = bytearray(path.read_bytes())
-    change(content)
-    path.write_bytes(content)
-    return path
-
-
 def test_a_flipped_bit_anywhere_is_seen_or_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "columns"
     SealedColumns.build(sample).save(path)
@@ -265,6 +328,29 @@ def test_a_flipped_bit_anywhere_is_seen_or_does_no_harm(tmp_path: Path) -> None:
         seen += raises_or_agrees(path)
         content[place] ^= bit
     assert seen > len(places) // 2
+
+
+def test_a_forged_file_does_no_worse_than_a_wrong_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With checksums that always fit, what remains are the checks of lengths, types and ranges."""
+    monkeypatch.setattr(layout.zlib, "crc32", lambda content, start=0: 0)
+    path = tmp_path / "columns"
+    SealedColumns.build(sample).save(path)
+    content = bytearray(path.read_bytes())
+    random = np.random.default_rng(4)
+    for place in random.integers(0, len(content), 600).tolist():
+        bit = 1 << int(random.integers(8))
+        content[place] ^= bit
+        path.write_bytes(content)
+        try:
+            columns = SealedColumns.load(path)
+            for where in asked_of_sample:
+                columns.answer(parse(where)).rows()
+                columns.count(parse(where))
+            for i in range(columns.n)[: len(sample)]:
+                columns.row(i)
+        except ValueError:
+            pass
+        content[place] ^= bit
 
 
 def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from adjoin.errors import InvalidMetadata
+from adjoin.errors import InvalidMetadata, StoreCorrupted
 from adjoin.kinds import (
     DICT,
     FALSE,
@@ -188,4 +188,7 @@ def _nested_bytes(stand_in: Canonical) -> bytes:
 
 
 def _nested_value(content: bytes) -> Any:
-    return decode('{"":' + to_text(content) + "}")[""]
+    try:
+        return decode('{"":' + to_text(content) + "}")[""]
+    except (StoreCorrupted, KeyError) as exc:
+        raise ValueError("a list or dict in it cannot be read") from exc
