@@ -16,7 +16,7 @@ LEVELS = (
     {"kinds"},
     {"metadata", "columns"},
     {"conditions"},
-    {"filters"},
+    {"filters", "sealed"},
     {"engine", "distance"},
     {"text"},
     {"read"},

@@ -7,18 +7,54 @@ docs/filters.md defines them. Made by `adjoin.filters.parse`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from adjoin.columns import ORDERINGS, Columns, Mask
+from adjoin.columns import ORDERINGS, Mask
 from adjoin.kinds import ORDERED, Canonical, canonical, elements, kind_of, sort_key
 
 _MISSING: Any = object()
+
+
+class Invertible(Protocol):
+    def __invert__(self) -> Any: ...
+
+
+Answer_co = TypeVar("Answer_co", bound=Invertible, covariant=True)
+Answer = TypeVar("Answer", bound=Invertible)
+
+
+class AnyColumn(Protocol[Answer_co]):
+    """What a condition asks of the values under a key. An answer may be a mask, or a choice of distinct values.
+
+    rows: look at the first so many alone.
+    """
+
+    def where_equal(self, wanted: Iterable[Canonical], rows: int) -> Answer_co:
+        """Where the value, or an element of it, is one of these; a missing key equals None."""
+
+    def where_ordered(self, op: str, bound: Canonical, rows: int) -> Answer_co:
+        """Where the value, or an element of it, is of the bound's kind and on the asked side of it."""
+
+    def where_contains(self, wanted: Canonical, rows: int) -> Answer_co:
+        """Where the list has the wanted element, or the text has the wanted text in it."""
+
+    def where_present(self, rows: int) -> Answer_co:
+        """Where the key is."""
+
+
+class AnyColumns(Protocol):
+    """Metadata by key."""
+
+    @property
+    def n(self) -> int: ...
+
+    def get(self, key: str) -> AnyColumn[Mask] | None: ...
 
 
 class Filter:
@@ -28,7 +64,7 @@ class Filter:
         """Whether one row's metadata meets it. Raises ValueError for a value that metadata cannot hold."""
         raise NotImplementedError
 
-    def mask(self, columns: Columns, rows: int | None = None) -> Mask:
+    def mask(self, columns: AnyColumns, rows: int | None = None) -> Mask:
         """Which rows meet it: shape (rows,), by default all of the columns'.
 
         rows: look at the first so many alone, as a reader of an older state does.
@@ -38,6 +74,13 @@ class Filter:
 
     def keys(self) -> frozenset[str]:
         """The metadata keys it asks about."""
+        raise NotImplementedError
+
+    def meaning(self) -> Hashable:
+        """The same for filters that differ in order, repetition or the spelling of operands alone: 1 and 1.0.
+
+        Exact where `to_json` is for reading; the key under which answers may be kept.
+        """
         raise NotImplementedError
 
     def to_json(self) -> str:
@@ -61,7 +104,7 @@ class And(Filter):
     def matches(self, metadata: Mapping[str, Any]) -> bool:
         return all(part.matches(metadata) for part in self.parts)
 
-    def mask(self, columns: Columns, rows: int | None = None) -> Mask:
+    def mask(self, columns: AnyColumns, rows: int | None = None) -> Mask:
         rows = columns.n if rows is None else rows
         mask = np.ones(rows, np.bool_)
         for part in self.parts:
@@ -70,6 +113,9 @@ class And(Filter):
 
     def keys(self) -> frozenset[str]:
         return frozenset().union(*(part.keys() for part in self.parts))
+
+    def meaning(self) -> Hashable:
+        return _joined_meaning("$and", self.parts)
 
     def to_dict(self) -> dict[str, Any]:
         return _joined("$and", self.parts) if self.parts else {}
@@ -84,7 +130,7 @@ class Or(Filter):
     def matches(self, metadata: Mapping[str, Any]) -> bool:
         return any(part.matches(metadata) for part in self.parts)
 
-    def mask(self, columns: Columns, rows: int | None = None) -> Mask:
+    def mask(self, columns: AnyColumns, rows: int | None = None) -> Mask:
         rows = columns.n if rows is None else rows
         mask = np.zeros(rows, np.bool_)
         for part in self.parts:
@@ -93,6 +139,9 @@ class Or(Filter):
 
     def keys(self) -> frozenset[str]:
         return frozenset().union(*(part.keys() for part in self.parts))
+
+    def meaning(self) -> Hashable:
+        return _joined_meaning("$or", self.parts)
 
     def to_dict(self) -> dict[str, Any]:
         return _joined("$or", self.parts)
@@ -107,11 +156,15 @@ class Not(Filter):
     def matches(self, metadata: Mapping[str, Any]) -> bool:
         return not self.part.matches(metadata)
 
-    def mask(self, columns: Columns, rows: int | None = None) -> Mask:
+    def mask(self, columns: AnyColumns, rows: int | None = None) -> Mask:
         return ~self.part.mask(columns, rows)
 
     def keys(self) -> frozenset[str]:
         return self.part.keys()
+
+    def meaning(self) -> Hashable:
+        found = self.part.meaning()
+        return found[1] if isinstance(found, tuple) and found[0] == "$not" and len(found) == 2 else ("$not", found)
 
     def to_dict(self) -> dict[str, Any]:
         said = self.part.to_dict()
@@ -146,11 +199,15 @@ class Compare(Filter):
         wanted = self._wanted_any()
         return found in wanted or not wanted.isdisjoint(elements(found))
 
-    def mask(self, columns: Columns, rows: int | None = None) -> Mask:
+    def mask(self, columns: AnyColumns, rows: int | None = None) -> Mask:
         rows = columns.n if rows is None else rows
         column = columns.get(self.key)
         if column is None:
             return np.full(rows, self.matches({}), np.bool_)
+        return self.ask(column, rows)
+
+    def ask(self, column: AnyColumn[Answer], rows: int) -> Answer:
+        """What the key's column answers; it must be there."""
         if self.op == "$exists":
             present = column.where_present(rows)
             return present if self.operand else ~present
@@ -162,6 +219,11 @@ class Compare(Filter):
 
     def keys(self) -> frozenset[str]:
         return frozenset([self.key])
+
+    def meaning(self) -> Hashable:
+        if self.op == "$in" and isinstance(self.wanted, frozenset) and len(self.wanted) == 1:
+            return (self.key, "$eq", next(iter(self.wanted)))
+        return (self.key, self.op, self.wanted)
 
     def to_dict(self) -> dict[str, Any]:
         if self.op != "$in":
@@ -218,6 +280,18 @@ def _joined(op: str, parts: tuple[Filter, ...]) -> dict[str, Any]:
     if len(texts) <= 1:
         return next(iter(texts.values()), {})
     return {op: [texts[text] for text in sorted(texts)]}
+
+
+def _joined_meaning(op: str, parts: tuple[Filter, ...]) -> Hashable:
+    """A pair of the joiner and a set; a condition's is a triple, so that a key named like a joiner is none."""
+    found: set[Hashable] = set()
+    for part in parts:
+        inner = part.meaning()
+        if isinstance(inner, tuple) and len(inner) == 2 and inner[0] == op:
+            found |= inner[1]
+        else:
+            found.add(inner)
+    return found.pop() if len(found) == 1 else (op, frozenset(found))
 
 
 def _flat(op: str, parts: tuple[Filter, ...]) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Hashable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +35,9 @@ FALSE: Final = (BOOL, False)
 
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = (datetime.min - _EPOCH) // _MICROSECOND
+_WIDEST_OFFSET: Final = timedelta(hours=24) - _MICROSECOND
+_LAST: Final = (datetime.max - _EPOCH) // _MICROSECOND
 
 
 def canonical(value: Any) -> Canonical:
@@ -79,6 +82,47 @@ def elements(stand_in: Canonical) -> tuple[Canonical, ...]:
     if isinstance(stand_in, tuple) and stand_in[0] == LIST:
         return stand_in[1]  # type: ignore[no-any-return]
     return ()
+
+
+def plain_value(stand_in: Canonical) -> Any:
+    """A value that a stand-in stands for, always the same one: the way back from `canonical`.
+
+    >>> plain_value(canonical(2.0)), plain_value(canonical({"b": [True], "a": None}))
+    (2, {'a': None, 'b': [True]})
+    """
+    if not isinstance(stand_in, tuple):
+        return stand_in if stand_in is None or isinstance(stand_in, str) else _plain_number(stand_in)
+    if stand_in == NAN:
+        return math.nan
+    kind, inner = stand_in
+    if kind == LIST:
+        return [plain_value(one) for one in inner]
+    if kind == DICT:
+        return {key: plain_value(value) for key, value in sorted(inner, key=lambda entry: str(entry[0]))}
+    return _moment(inner) if kind == MOMENT else inner
+
+
+def _plain_number(number: Any) -> int | float:
+    """An int where it is a small whole number or no float can say it, else a float."""
+    try:
+        near = float(number)
+    except OverflowError:
+        return int(number)
+    if near != number:
+        return int(number)
+    return int(near) if abs(near) <= 2**53 and near.is_integer() else near
+
+
+def _moment(since: int) -> datetime:
+    """In UTC; beyond the calendar, where only the zones of its first and last day reach, in such a zone."""
+    if since < _FIRST:
+        zone = timezone(_WIDEST_OFFSET)
+    else:
+        zone = UTC if since <= _LAST else timezone(-_WIDEST_OFFSET)
+    local = since + (zone.utcoffset(None) or timedelta(0)) // _MICROSECOND
+    if not _FIRST <= local <= _LAST:
+        raise ValueError(f"{since} microseconds from 1970 is a moment of no calendar")
+    return (_EPOCH + _MICROSECOND * local).replace(tzinfo=zone)
 
 
 def _canonical_of_rarer(value: Any, level: int) -> Canonical:
