@@ -14,7 +14,7 @@ from adjoin.errors import InvalidInput, InvalidMetadata, InvalidOption, NotFound
 from adjoin.query.ask import Options, Query, as_requested, query_vectors
 from adjoin.query.hits import dress
 from adjoin.strict import strict
-from adjoin.types import Content, Document, Hits, Id, Item, Metadata, Progress, Where
+from adjoin.types import Content, Document, Erased, Hits, Id, Item, Metadata, Progress, RecallReport, Where
 
 if TYPE_CHECKING:
     from adjoin.embed import Embedder
@@ -278,6 +278,45 @@ class Collection:
             total=total, source=source, fingerprint=fingerprint, progress=progress,
         )  # fmt: skip
 
+    @strict
+    def optimize(self, *, progress: Progress | None = None) -> None:
+        """Seal and merge now what the background would bring into an index by and by, and give unused space back.
+
+        Searching goes on meanwhile. progress: called with (done, total) of the rows in the build.
+        """
+        self._engine.optimize(self.name, progress=progress)
+
+    @strict
+    def erase(self, ids: Iterable[Id] | Id | None = None, *, where: Where | None = None) -> Erased:
+        """Delete rows so that neither content, metadata nor vector is left in any file, and read all files to see it.
+
+        Returns how many there were and how many bytes were searched; `int(…)` is the count. Raises StoreError, after
+        the rows are deleted, if something of them is still found, naming where.
+        Cost: the database and every segment that had such a row are written anew.
+        """
+        if (ids is None) == (where is None):
+            raise InvalidOption("erase() takes either ids or where=, so that nothing goes by mistake. where={} is every row.")
+        return self._engine.erase(self.name, ids=None if ids is None else ingest.check_ids(ids), where=where)
+
+    @strict
+    def recall(self, *, k: int = 10, budget_s: float = 1.0) -> RecallReport:
+        """The recall of live queries, by filter selectivity: a sample of them searched again both ways, as time allows.
+
+        Queries of this process are sampled, at the recall they were asked with. What is found also corrects later
+        searches. Wilson intervals at 95 %.
+        """
+        if k < 1 or not budget_s > 0:
+            raise InvalidOption(f"k is 1 or more and budget_s a number of seconds above 0, not {k!r} and {budget_s!r}.")
+        return self._engine.recall(self.name, k=k, budget_s=budget_s)
+
+    def embed_again(self, ids: Sequence[Id]) -> int:
+        """Embed the stored texts of rows whose vectors are lost, and store them so; returns how many could be."""
+        if self._spec.embedder is None:
+            return 0
+        rows = [row for row in self._engine.rows_without_vectors(self.name, ids) if isinstance(row.content, str)]
+        items = [Item(row.content, row.id, row.metadata, origin=row.origin) for row in rows]
+        return len(self._write(items, None, None, None, None, "upsert")) if items else 0
+
     def stats(self) -> dict[str, Any]:
         """Counts and bytes, with what the collection is."""
         spec = self._engine.spec(self.name)
@@ -285,7 +324,7 @@ class Collection:
             raise NotFound(f"the collection {self.name!r} was dropped.")
         return {
             "collection": spec.name, "metric": spec.metric, "dim": spec.dim, "embedder": spec.embedder, "index": spec.index,
-            **self._engine.stats(self.name),
+            "params": dict(spec.params), "storage": spec.storage, **self._engine.stats(self.name),
         }  # fmt: skip
 
 

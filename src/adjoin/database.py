@@ -7,6 +7,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -14,14 +15,15 @@ from adjoin.collection import Collection
 from adjoin.engine import CollectionSpec, Engine
 from adjoin.errors import IdentityMismatch, InvalidOption, Unsupported
 from adjoin.strict import strict
-from adjoin.types import METRICS, Metric
+from adjoin.types import METRICS, Diagnosis, Metric
 
 if TYPE_CHECKING:
     from adjoin.embed import Embedder
 
-INDEXES: Final = ("auto", "flat")
 KEEP: Final = "(as stored)"
 """What an option says when it is not given: the collection's own, or the usual one for a new collection."""
+
+STORAGES: Final = ("float32", "float16", "int8")
 
 _LONGEST_WAIT_S: Final = 1e6  # what a lock and SQLite can count in
 
@@ -85,41 +87,66 @@ class Database:
         embedder: str | Embedder | None = KEEP,
         metric: Metric | Literal["(as stored)"] = KEEP,
         index: str = KEEP,
+        *,
+        storage: str = KEEP,
+        degree: int | None = None,
+        bits: int | None = None,
+        init: str | None = None,
+        m: int | None = None,
+        ef_construction: int | None = None,
+        nlist: int | None = None,
     ) -> Collection:
         """The collection of that name, made on first use.
 
         embedder: a name, an object with `identity`, `dim` and `embed`, or None where the user brings the vectors;
-        for a new collection "default". metric: for a new collection "cosine". index: "auto" or "flat".
-        Raises IdentityMismatch if the embedder is not the one that the stored vectors came from, and InvalidOption
-        if the metric or the index is another than stored.
+        for a new collection "default". metric: for a new collection "cosine".
+        index: "auto", or a family: "flat", "graph", "hnsw", "lsh", "pq", "ivf", "ivfpq"; docs/indexes.md says which to
+        choose. The families' own parameters: degree, bits, init, ef_construction (graph); m, ef_construction (hnsw);
+        bits (lsh); m, bits (pq); nlist (ivf); nlist, m, bits (ivfpq).
+        storage: how vectors are kept, "float32", "float16" or "int8"; with the latter two they are rounded when they
+        come in, and distances are those of the rounded ones.
+        Raises IdentityMismatch if the embedder is not the one that the stored vectors came from, InvalidOption if the
+        metric, the index or the storage is another than stored, and Unsupported where the index does not serve the metric.
         """
         name = _checked_name(name)
+        given = {
+            "degree": degree, "bits": bits, "init": init, "m": m, "ef_construction": ef_construction, "nlist": nlist,
+        }  # fmt: skip
+        params = {option: value for option, value in given.items() if value is not None}
         stored = self._engine.spec(name)
         if stored is None:
-            stored, get_embedder = self._create(name, embedder, metric, index)
+            stored, get_embedder = self._create(name, embedder, metric, index, storage, params)
         else:
             get_embedder = _matching(stored, embedder)
         _refuse_other(stored, "metric", stored.metric, metric)
         _refuse_other(stored, "index", stored.index, index)
+        _refuse_other(stored, "storage", stored.storage, storage)
+        for option, value in params.items():
+            _refuse_other(stored, option, stored.params.get(option), value)
         return Collection(self._engine, stored, get_embedder)
 
-    def _create(self, name: str, embedder: Any, metric: str, index: str) -> tuple[CollectionSpec, Callable[[], Any]]:
+    def _create(
+        self, name: str, embedder: Any, metric: Any, index: Any, storage: Any, params: dict[str, Any]
+    ) -> tuple[CollectionSpec, Callable[[], Any]]:
         metric = "cosine" if metric == KEEP else metric
         index = "auto" if index == KEEP else index
-        if not isinstance(metric, str) or metric not in self._engine.abilities.metrics:
-            raise InvalidOption.unknown(
-                "metric", metric, [known for known in METRICS if known in self._engine.abilities.metrics]
-            )
-        if index not in INDEXES:
-            raise InvalidOption.unknown("index", index, INDEXES)
+        storage = "float32" if storage == KEEP else storage
+        able = self._engine.abilities
+        _refuse_unknown("metric", metric, [known for known in METRICS if known in able.metrics])
+        _refuse_unknown("index", index, sorted(able.indexes, key=_index_order))
+        _refuse_unknown("storage", storage, [known for known in STORAGES if known in able.storage])
+        from adjoin.index.base import check
+
         embedder = "default" if isinstance(embedder, str) and embedder == KEEP else embedder
         if embedder is None:
-            spec = CollectionSpec(name, metric, index=index)
+            checked = check(index, metric, params)
+            spec = CollectionSpec(name, metric, index=index, params=_given(checked, params), storage=storage)
             return self._engine.create(spec), lambda: None
         from adjoin.embed import embedder as find
         from adjoin.embed import with_canaries
 
         model = find(embedder)
+        checked = check(index, metric, params, model.dim)
         spec = CollectionSpec(
             name,
             metric,
@@ -127,6 +154,8 @@ class Database:
             _reopening_name(embedder),
             with_canaries(model).to_json(),
             index,
+            _given(checked, params),
+            storage,
         )
         stored = self._engine.create(spec)
         return stored, _matching(stored, model)
@@ -135,6 +164,36 @@ class Database:
     def drop(self, name: str) -> None:
         """Remove a collection and all its rows. Raises NotFound if there is none of that name."""
         self._engine.drop(_checked_name(name))
+
+    @strict
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copy the database to a new folder, as it is at one moment, while it is in use. It appears whole or not at all.
+
+        Every file is checked as it is copied. Raises InvalidOption if something is there already, StoreFull,
+        StoreCorrupted, and Unsupported for an engine that has a way of its own.
+        """
+        self._engine.backup(Path(path))
+
+    @strict
+    def doctor(self, repair: bool = False) -> Diagnosis:
+        """Look at everything that is stored, and name each damage.
+
+        repair: make again what follows from the rest: indexes, columns, guards; vectors from parity, and where that
+        does not reach, from the stored text by the collection's own embedder. What is lost is named row by row.
+        Cost: reads every byte of the store.
+        """
+        found = self._engine.doctor(repair=repair)
+        if not repair or found.healthy:
+            return found
+        return self._embed_lost(found)
+
+    def _embed_lost(self, found: Diagnosis) -> Diagnosis:
+        """Embed texts whose vectors are lost, and look again."""
+        mended = 0
+        for finding in found.findings:
+            if finding.collection is not None and finding.ids and not finding.repaired:
+                mended += self.collection(finding.collection).embed_again(finding.ids)
+        return self._engine.doctor(repair=True) if mended else found
 
     def close(self) -> None:
         """Let go of the files. What was acknowledged is on disk already. Closing twice does no harm."""
@@ -163,7 +222,22 @@ def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _refuse_other(spec: CollectionSpec, what: str, stored: str, given: str) -> None:
+def _index_order(name: str) -> tuple[int, str]:
+    """As documentation lists them: `auto` and `flat` first."""
+    return (("auto", "flat", "graph", "hnsw", "lsh", "pq", "ivf", "ivfpq").index(name), name)
+
+
+def _refuse_unknown(kind: str, given: Any, known: list[str]) -> None:
+    if not isinstance(given, str) or given not in known:
+        raise InvalidOption.unknown(kind, given, known)
+
+
+def _given(checked: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Those parameters that the user chose; defaults may become better ones."""
+    return {name: checked[name] for name in params}
+
+
+def _refuse_other(spec: CollectionSpec, what: str, stored: Any, given: Any) -> None:
     if given not in (KEEP, stored):
         raise InvalidOption(
             f"collection {spec.name!r} has {what} {stored!r}, not {given!r}. Leave {what}= out, or make another collection."

@@ -297,14 +297,17 @@ class RecallReport:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that `doctor` found. place: a file, a collection or a row. repairable: from what is true.
-    repaired: done in this run. level: `damage`, or `note` for what is no damage."""
+    """One thing that `doctor` found. place: a file or a collection. repairable: from what is true.
+    repaired: done in this run. level: `damage`, or `note` for what is no damage.
+    collection, ids: the rows that it is about, where it is about rows."""
 
     place: str
     what: str
     level: Literal["damage", "note"] = "damage"
     repairable: bool = False
     repaired: bool = False
+    collection: str | None = None
+    ids: tuple[Id, ...] = ()
 
     def __str__(self) -> str:
         end = " (repaired)" if self.repaired else " (can be repaired: doctor --repair)" if self.repairable else ""

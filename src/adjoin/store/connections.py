@@ -98,6 +98,32 @@ class Connections:
             finally:
                 _end(connection)
 
+    @contextmanager
+    def alone(self) -> Iterator[apsw.Connection]:
+        """A connection outside any transaction, for statements that begin their own, such as VACUUM."""
+        with self._lent() as (_, connection), translated(self.location, self.write_timeout_s):
+            connection.set_busy_timeout(int(self.write_timeout_s * 1000))
+            yield connection
+
+    def checkpoint(self) -> bool:
+        """Move the log into the database and make it empty, if no one else is reading or writing; whether it is."""
+        if self.in_memory:
+            return True
+        with self.alone() as connection:
+            connection.set_busy_timeout(0)
+            try:
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except apsw.BusyError:
+                return False
+            return not busy
+
+    def let_go(self) -> None:
+        """Close what is idle, so that nothing read before is remembered."""
+        with self._guard:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
     def close(self) -> None:
         """Close every idle connection; one in use closes when it comes back."""
         with self._guard:

@@ -16,22 +16,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import apsw
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
-from adjoin.errors import DimensionMismatch, NotFound, StoreCorrupted, listed
-from adjoin.filters import OPERATORS, Filter, parse
+from adjoin.errors import DimensionMismatch, NotFound, StoreCorrupted, StoreError, listed
+from adjoin.filters import EVERYTHING, OPERATORS, Filter, parse
 from adjoin.index.base import FAMILIES
 from adjoin.store import folder, rows
 from adjoin.store.backup import backup
 from adjoin.store.connections import Connections
 from adjoin.store.doctor import examine
+from adjoin.store.erasing import Traces, look, rewrite_database
 from adjoin.store.faults import corrupted, damaged_file
 from adjoin.store.figures import figures
 from adjoin.store.files import DamagedFile, size_of
 from adjoin.store.keeper import Keeper
+from adjoin.store.manifest import VECTORS
 from adjoin.store.meter import Meter
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.searching import search
 from adjoin.store.snapshot import Snapshot, StaleSnapshot, find
-from adjoin.store.state import State, View
+from adjoin.store.state import Part, State, View
 from adjoin.store.vectors import STORAGES
 from adjoin.store.writing import Kept, Spool, Writer, change_metadata, delete_ids, delete_seqs, prune_changes
 from adjoin.types import METRICS, Diagnosis, Document, Erased, Id, Progress, RecallReport, Where
@@ -80,7 +82,9 @@ class EmbeddedEngine:
         self.location = self._connections.location
         self._place = SegmentsFolder(database)
         self._meter = Meter()
-        self._keeper = Keeper(self, self._place, self._connections, maintain=maintain)
+        self._keeper = Keeper(
+            self._connections, self._place, self._state, self._meter.queries, maintain=maintain
+        )
         try:
             self.collections()
         except BaseException:
@@ -341,7 +345,21 @@ class EmbeddedEngine:
         self._keeper.optimize(name, progress=progress)
 
     def erase(self, name: str, *, ids: Sequence[Id] | None = None, where: Where | None = None) -> Erased:
-        return self._keeper.erase(name, ids=ids, where=where)
+        parsed = None if where is None else parse(where)
+        with self._keeper.building():
+            traces = Traces()
+            with self._writing(name, parsed) as (connection, now, view):
+                seqs = _seqs_of(connection, now, ids) if ids is not None else view.chosen(parsed or EVERYTHING).tolist()
+                traces.take(connection, view, seqs)
+                # Those with dead or revised rows too: an earlier state of an erased row may be among them.
+                touched = [
+                    part.segment.id for part in view.parts if part.dead or part.revised or _has_any(part, seqs)
+                ]
+                delete_seqs(connection, now.key, seqs)
+                if seqs:
+                    _touch(connection, now, documents=-len(seqs), removals=True)
+            self._keeper.rewrite(name, touched)
+            return self._looked_for(traces, len(seqs))
 
     def recall(self, name: str, *, k: int, budget_s: float) -> RecallReport:
         self.count(name)
@@ -351,7 +369,19 @@ class EmbeddedEngine:
         backup(self._connections, self._place, path)
 
     def doctor(self, *, repair: bool = False) -> Diagnosis:
-        return examine(self._connections, self._place, self._keeper, repair=repair)
+        with self._keeper.building():
+            return examine(
+                self._connections, self._place, self._keeper.rebuild, self._forget_states, repair=repair
+            )
+
+    def rows_without_vectors(self, name: str, ids: Sequence[Id]) -> list[Document]:
+        with self._connections.read() as connection:
+            now = self._snapshot(connection, name)
+            found: list[Document] = []
+            for block in rows.blocks(list(ids)):
+                sql = f"SELECT {rows.DOCUMENT_COLUMNS} FROM documents WHERE collection = ? AND id IN ({rows.marks(block)})"
+                found += [rows.decode(values, None) for values in connection.execute(sql, (now.key, *block))]
+            return found
 
     def close(self) -> None:
         self._keeper.close()
@@ -360,6 +390,34 @@ class EmbeddedEngine:
         self._place.close()
 
     # Inside
+
+    def _looked_for(self, traces: Traces, deleted: int) -> Erased:
+        """Write the database anew, and read every file for what was erased."""
+        emptied = rewrite_database(self._connections)
+        if self._connections.in_memory:
+            return Erased(deleted)
+        found, read = look(Path(self.location), traces.pieces)
+        if found:
+            with self._connections.read() as connection:
+                traces.forget_living(connection, {one.piece for one in found})
+                vectors = {
+                    one for one in {one.piece for one in found}
+                    if connection.execute("SELECT 1 FROM vectors WHERE instr(vector, ?) LIMIT 1", (one,)).fetchone()
+                }  # fmt: skip
+            # A segment's vectors are those of its rows, all of them alive when it was written: an equal one is another's.
+            found = [
+                one
+                for one in found
+                if one.piece in traces.pieces - vectors and one.path.name != VECTORS
+            ]
+        places = tuple(dict.fromkeys(f"{one.path.relative_to(self.location)} at {one.offset:,}" for one in found))
+        if places:
+            raise StoreError(
+                f"{deleted} rows are deleted, but something of them still stands in {listed(places, 3)}"
+                + ("" if emptied else ", because another process is reading an older state")
+                + ". Close other users of the store, then call erase(where={'nothing': 'matches'}) to write it anew."
+            )
+        return Erased(deleted, read)
 
     def _store_bytes(self) -> int:
         if self._connections.in_memory:
@@ -487,6 +545,18 @@ class _Tries:
             if self._version == now.version:
                 raise self._damaged(exc) from exc
             self._version = now.version
+
+
+def _seqs_of(connection: apsw.Connection, now: Snapshot, ids: Sequence[Id]) -> list[int]:
+    found: list[int] = []
+    for block in rows.blocks(list(dict.fromkeys(ids))):
+        sql = f"SELECT seq FROM documents WHERE collection = ? AND id IN ({rows.marks(block)})"
+        found += [seq for (seq,) in connection.execute(sql, (now.key, *block))]
+    return found
+
+
+def _has_any(part: Part, seqs: list[int]) -> bool:
+    return any(part.segment.first <= seq <= part.segment.last for seq in seqs)
 
 
 def _peek_two(batches: Iterable[Batch]) -> tuple[Batch | None, Batch | None, Iterator[Batch]]:

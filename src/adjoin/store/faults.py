@@ -65,6 +65,6 @@ def damaged_file(location: str, exc: DamagedFile) -> StoreCorrupted:
 def corrupted(location: str, detail: str) -> StoreCorrupted:
     return StoreCorrupted(
         f"the database in {location} is damaged ({detail}). It was left as it is. "
-        f"`adjoin doctor --db {location}` tells what can be repaired. Else restore the folder from a copy, or index the "
-        "sources again into a new one."
+        "Restore the folder from a copy, or index the sources again into a new one; "
+        f"`adjoin doctor --db {location}` tells what can be repaired."
     )

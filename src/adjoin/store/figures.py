@@ -42,7 +42,6 @@ def figures(connection: apsw.Connection, view: View, store_bytes: int) -> dict[s
         "truncated": truncated,
         "bytes": parts,
         "store_bytes": store_bytes,
-        "storage": now.storage,
         "parts": [_part(part.segment.manifest, part.count, part.segment.index is not None) for part in view.parts],
     }
 

@@ -21,6 +21,7 @@ _MAGIC = b"SQLite format 3\x00"
 _PAGE_SIZE = 8192  # measured best of 4096 to 32768 for rows of 1.5 kB vectors
 _VERSION_AT = 60  # in the header of a SQLite file
 _APPLICATION_ID_AT = 68
+_RESERVED_AT = 20
 _LOOKS = 5
 
 
@@ -84,6 +85,7 @@ def _create(folder: Path, database: Path) -> None:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             if checked_vfs():
                 connection.reserve_bytes(reserve=CHECK_BYTES)
+                connection.execute("VACUUM")  # of nothing: only now is there room for checksums on every page
             connection.execute("PRAGMA synchronous = FULL")
             schema.migrate(connection)
             connection.pragma("journal_mode", "wal")
@@ -126,6 +128,11 @@ def _inspect(database: Path) -> None:
         raise corrupted(folder, f"{DATABASE} does not begin as a SQLite database does")
     if _number(header, _APPLICATION_ID_AT) != schema.APPLICATION_ID:
         raise NotAStore(f"{database} is a SQLite database of another program. It was not changed. Name another folder.")
+    if header[_RESERVED_AT] == CHECK_BYTES and checked_vfs() is None:
+        raise StoreError(
+            f"{folder} carries a checksum on every page, which this apsw has no extension for; writing without it would "
+            "spoil them. It was not changed. Upgrade with: pip install --upgrade apsw"
+        )
     version = max(_number(found, _VERSION_AT) for found in (header, _header_in_log(database)) if found)
     if version > schema.VERSION:
         raise NewerFormat(

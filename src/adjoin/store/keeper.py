@@ -11,6 +11,7 @@ import math
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,7 @@ from adjoin.store.locks import exclusive
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.rebuild import Job, Rebuild, Superseded
 from adjoin.store.snapshot import Snapshot, StaleSnapshot, find
-from adjoin.store.state import State, View
+from adjoin.store.state import State
 
 if TYPE_CHECKING:
     from adjoin.types import Floats, Progress
@@ -60,7 +61,7 @@ class Keeper:
         self._place = place
         self._state_of = state_of
         self._queries_of = queries_of
-        self._rebuild = Rebuild(connections, place, state_of)
+        self.rebuild = Rebuild(connections, place, state_of)
         self._maintain = maintain
         self._reset()
         _living.add(self)
@@ -86,11 +87,16 @@ class Keeper:
 
     def _watch(self) -> None:
         while (name := self._next()) is not None:
-            try:
+            with self._put_off(name):
                 self._tend(name)
-            except (AdjoinError, DamagedFile, StaleSnapshot, Superseded, OSError) as exc:
-                # The next write wakes it again; whoever searches or asks for `optimize` is told of what is wrong.
-                _log.info("sealing %r was put off: %s", name, exc)
+
+    @contextmanager
+    def _put_off(self, name: str) -> Iterator[None]:
+        """The next write wakes it again; whoever searches or asks for `optimize` is told of what is wrong."""
+        try:
+            yield
+        except (AdjoinError, DamagedFile, StaleSnapshot, Superseded, OSError) as exc:
+            _log.info("sealing %r was put off: %s", name, exc)
 
     def _next(self) -> str | None:
         """The name of a collection to look at; None when there has been nothing for a while."""
@@ -112,9 +118,10 @@ class Keeper:
             return None
 
     def _is_urgent(self, name: str) -> bool:
-        with self._connections.read() as connection:
+        with self._put_off(name), self._connections.read() as connection:
             now = find(connection, name)
             return now is not None and now.dim is not None and self._tail_rows(connection, now) >= HURRY * _full(now)
+        return False
 
     def _tend(self, name: str) -> None:
         while not self._closed and (job := self._job(name)) is not None:
@@ -124,7 +131,7 @@ class Keeper:
                 self._sweep()
                 job = self._job(name)
                 if job is not None:
-                    self._rebuild.run(name, job, queries=self._queries_of(name))
+                    self.rebuild.run(name, job, queries=self._queries_of(name))
         self._give_back(bounded=True)
 
     # What is due
@@ -135,10 +142,7 @@ class Keeper:
             if now is None or now.dim is None:
                 return None
             tail = self._tail_rows(connection, now)
-            segments = [
-                (segment, rows, dead)
-                for segment, rows, dead in connection.execute(_SEGMENTS, (now.key,))
-            ]
+            segments = list(connection.execute(_SEGMENTS, (now.key,)))
             if tail >= _full(now):
                 return Job((), tail=True)
             for segment, rows, dead in segments:
@@ -162,13 +166,14 @@ class Keeper:
         with self.building():
             self._sweep()
             while (job := self._whole(name)) is not None:
-                self._again(lambda job=job: self._rebuild.run(name, job, queries=self._queries_of(name), progress=progress))
+                self._again(lambda job=job: self.rebuild.run(name, job, queries=self._queries_of(name), progress=progress))
             self._give_back(bounded=False)
 
     def rewrite(self, name: str, segments: Sequence[str]) -> None:
         """Make segments anew without the rows that have gone. The caller is `building`."""
+        self._sweep()
         for segment in segments:
-            self._again(lambda segment=segment: self._rebuild.run(name, Job((segment,), tail=False)))
+            self._again(lambda segment=segment: self.rebuild.run(name, Job((segment,), tail=False)))
 
     @contextmanager
     def building(self) -> Iterator[None]:
@@ -301,23 +306,13 @@ def most_rows(now: Snapshot) -> int:
     return max(SEAL_ROWS, int(memory / _MEMORY_SHARE / (now.dim * 12 + 1500)))
 
 
-_living: Any = None
+_living: weakref.WeakSet[Keeper] = weakref.WeakSet()
 
 
-def _start_registry() -> None:
-    import weakref
-
-    global _living
-    _living = weakref.WeakSet()
-
-    def in_child() -> None:
-        for keeper in list(_living):
-            keeper.after_fork()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=in_child)
+def _after_fork() -> None:
+    for keeper in list(_living):
+        keeper.after_fork()
 
 
-_start_registry()
-
-__all__ = ["Keeper", "View", "most_rows"]
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -125,11 +126,11 @@ class Matchings:
     """Those of one part, by filter: the latest, within a bound of memory."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Matching] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Matching] = OrderedDict()
         self._all: Matching | None = None
         self._lock = threading.Lock()
 
-    def of(self, part: Part, where: Filter | None, key: str | None) -> Matching:
+    def of(self, part: Part, where: Filter | None, key: Hashable) -> Matching:
         """key: the filter's own."""
         if where is None or key is None:
             if self._all is None:

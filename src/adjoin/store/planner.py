@@ -10,8 +10,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from adjoin.index.calibrate import Choice
+    from adjoin.index.curve import Choice, Curve
     from adjoin.store.matching import Matching
     from adjoin.store.segment import Segment
 
@@ -84,10 +86,15 @@ def index_way(segment: Segment, matching: Matching, wanted: Wanted) -> Way | Non
     choice = curve.cheapest(wanted.recall, depth) if depth <= segment.n else None
     if choice is None:
         return None
-    cost = curve.cost_of(choice.effort) * 1000 + depth * (_CANDIDATE_NS + (0 if matching.every else _TEST_NS))
+    cost = cost_us(curve, choice.effort) * 1000 + depth * (_CANDIDATE_NS + (0 if matching.every else _TEST_NS))
     share = "" if matching.every else f", asked for {depth:,} so that {wanted.k:,} match"
     return Way("index", cost + _CALL_NS, f"{segment.manifest.family} at effort {choice.effort}{share}", depth, choice,
                curve.lower_bound(choice.effort, depth))  # fmt: skip
+
+
+def cost_us(curve: Curve, effort: int) -> float:
+    """Of one search of an effort between those measured."""
+    return float(np.interp(effort, curve.efforts, curve.cost_us))
 
 
 def depth_for(k: int, share: float) -> int:

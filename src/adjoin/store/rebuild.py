@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from adjoin import metadata as metadata_codec
+from adjoin.errors import StoreCorrupted, listed
 from adjoin.sealed import SealedColumns
 from adjoin.store import rows as row_codec
 from adjoin.store.connections import Connections
 from adjoin.store.faults import corrupted
+from adjoin.store.files import DamagedFile
+from adjoin.store.manifest import Manifest, digest
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.sealing import Draft, Recipe
 from adjoin.store.snapshot import Snapshot, find
@@ -57,13 +60,23 @@ class Rebuild:
         self._place = place
         self._state_of = state_of
 
-    def run(self, name: str, job: Job, *, queries: Floats | None = None, progress: Progress | None = None) -> None:
+    def run(
+        self,
+        name: str,
+        job: Job,
+        *,
+        queries: Floats | None = None,
+        progress: Progress | None = None,
+        salvage: bool = False,
+    ) -> None:
         """Build and swap. Raises Superseded, with nothing changed, if the collection has moved on otherwise.
+
+        salvage: take the vectors of a damaged file, each checked by its row's hash; StoreCorrupted names those lost.
 
         Readers go on with what they have; rows that go, or whose metadata changes, while the build runs are told to
         the new segment by the log of changes.
         """
-        gathered = self._gather(name, job, queries)
+        gathered = self._gather(name, job, queries, salvage=salvage)
         draft = gathered.draft
         try:
             sealed = None
@@ -84,19 +97,20 @@ class Rebuild:
             raise
         self._place.remove(job.segments)
 
-    def _gather(self, name: str, job: Job, queries: Floats | None) -> _Gathered:
+    def _gather(self, name: str, job: Job, queries: Floats | None, *, salvage: bool) -> _Gathered:
         """Pour the rows into a draft, as of one moment."""
         with self._connections.read() as connection:
             now = find(connection, name)
             if now is None or now.dim is None:
                 raise Superseded
-            view = self._state_of(now).view(connection, now)
+            state = self._state_of(now)
+            view = state.view(connection, now, salvage=salvage)
             parts = [part for part in view.parts if part.segment.id in job.segments]
             if len(parts) != len(job.segments):
                 raise Superseded
             draft = Draft(self._place.make(), _recipe(connection, now, queries))
             try:
-                columns = [_pour_part(connection, now, draft, part) for part in parts]
+                columns = [_pour_part(connection, now, draft, part, salvage=salvage) for part in parts]
                 if job.tail:
                     columns.append((_pour_tail(connection, now, draft, view), None))
                 last = self._last(connection, now, parts, job)
@@ -139,18 +153,39 @@ def _recipe(connection: apsw.Connection, now: Snapshot, queries: Floats | None) 
     return Recipe(now.metric, now.dim, now.storage, index, json.loads(params), queries)
 
 
-def _pour_part(connection: apsw.Connection, now: Snapshot, draft: Draft, part: Part) -> tuple[SealedColumns, Any]:
+def _pour_part(
+    connection: apsw.Connection, now: Snapshot, draft: Draft, part: Part, *, salvage: bool
+) -> tuple[SealedColumns, Any]:
     segment = part.segment
     rows = part.chosen(None)
     vectors = segment.vectors
+    if salvage:
+        _refuse_lost(connection, now, part)
     for start in range(0, len(rows), _BLOCK_ROWS):
         block = rows[start : start + _BLOCK_ROWS]
         draft.pour(segment.seqs[block], vectors.records(block))
     if not part.revised:
-        return segment.columns, part.alive
+        try:
+            return segment.columns, part.alive
+        except DamagedFile:
+            pass  # metadata is in the database too
     sql = "SELECT metadata FROM documents WHERE collection = ? AND seq BETWEEN ? AND ? ORDER BY seq"
     found = connection.execute(sql, (now.key, segment.first, segment.last))
     return SealedColumns.build(metadata_codec.decode(text) for (text,) in found), None
+
+
+def _refuse_lost(connection: apsw.Connection, now: Snapshot, part: Part) -> None:
+    """Raise if the vector of a living row is not the one that was stored."""
+    sql = f"SELECT seq, {row_codec.DOCUMENT_COLUMNS} FROM documents WHERE collection = ? AND seq BETWEEN ? AND ?"
+    lost = []
+    for seq, *values in connection.execute(sql, (now.key, part.segment.first, part.segment.last)):
+        row = int(part.rows_of(np.array([seq]))[0])
+        try:
+            row_codec.decode(tuple(values), part.segment.vectors.blob(row))
+        except ValueError:
+            lost.append(values[0])
+    if lost:
+        raise StoreCorrupted(f"the vectors of {len(lost)} rows are lost ({listed(lost)}). Store them again with upsert().")
 
 
 def _pour_tail(connection: apsw.Connection, now: Snapshot, draft: Draft, view: View) -> SealedColumns:
@@ -173,9 +208,7 @@ def _pour_tail(connection: apsw.Connection, now: Snapshot, draft: Draft, view: V
     return SealedColumns.build(rows())
 
 
-def _name(connection: apsw.Connection, now: Snapshot, manifest: Any) -> None:
-    from adjoin.store.manifest import digest
-
+def _name(connection: apsw.Connection, now: Snapshot, manifest: Manifest) -> None:
     text = manifest.to_json()
     connection.execute(
         "INSERT INTO segments (id, collection, first, last, rows, manifest, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -200,10 +233,3 @@ def _settle(connection: apsw.Connection, now: Snapshot, gathered: _Gathered, job
         "UPDATE collections SET sealed = ?, segments = segments + 1, version = version + 1 WHERE key = ?",
         (sealed, now.key),
     )
-
-
-def alive_matrix(part: Part) -> np.ndarray[Any, Any]:
-    return part.segment.vectors.take(part.chosen(None))
-
-
-__all__ = ["Job", "Rebuild", "Superseded", "row_codec"]

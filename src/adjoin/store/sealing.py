@@ -18,7 +18,8 @@ import numpy as np
 
 from adjoin._version import __version__
 from adjoin.index.base import choose
-from adjoin.index.calibrate import Curve, build_calibrated
+from adjoin.index.calibrate import build_calibrated
+from adjoin.index.curve import Curve
 from adjoin.index.exact import Exact, figures_of
 from adjoin.sealed import SealedColumns
 from adjoin.store import files
@@ -141,9 +142,8 @@ def derive(folder: Path, vectors: Vectors, recipe: Recipe, *, progress: Progress
     if family == "flat":
         return Derived("flat", {}, None, None, costs, centre, ())
     matrix = vectors.take(slice(0, vectors.n))
-    told = None if progress is None else lambda done, total: progress(done, total)
     index, curve, notes = build_calibrated(
-        family, matrix, recipe.metric, dict(recipe.params), queries=recipe.queries, seed=recipe.seed, progress=told
+        family, matrix, recipe.metric, dict(recipe.params), queries=recipe.queries, seed=recipe.seed, progress=progress
     )
     index.save(folder / names.INDEX)
     files.sync_file(folder / names.INDEX)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from adjoin.distance import distances_to
 from adjoin.engine import Found, Neighbour, SearchRequest
 from adjoin.filters import Filter
 from adjoin.index.measure import NONE, Neighbours, unit
-from adjoin.store.planner import Wanted, Way, depth_for, exact_way, index_way, ways
+from adjoin.store.planner import Wanted, Way, cost_us, exact_way, index_way, ways
 from adjoin.store.state import Part, View
 from adjoin.types import Document, Id, Plan, SegmentPlan
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from adjoin.index.base import Built
+    from adjoin.index.curve import Choice
+    from adjoin.index.measure import Rows
     from adjoin.store.matching import Matching
     from adjoin.store.segment import Segment
     from adjoin.types import Floats
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 Fetch = Callable[[list[int]], dict[int, Document]]
 FetchIds = Callable[[list[int]], dict[int, Id]]
 _FEW_TIES: Final = 100
+_PROBED: Final = 3  # of the candidates, to see how far the nearest is
+_FAR: Final = "farther from all that is stored than any query it was measured with"
+_SHORT: Final = "too few matched"
 _ESCALATION: Final = 4  # times the depth, before the rows that match are compared one and all
 
 
@@ -61,7 +67,7 @@ def search(
     wanted = Wanted(request.k, raised(request.recall, correction), len(queries), request.max_distance is not None)
     began = time.perf_counter()
     points = unit(queries) if view.now.metric == "cosine" and view.parts else queries
-    key = None if where is None else where.key()
+    key = None if where is None else where.meaning()
     searched = [_in_part(part, points, where, key, wanted, request.max_distance) for part in view.parts]
     tail = _in_tail(view, request) if view.tail.rows else None
     compared_ms = (time.perf_counter() - began) * 1000 / max(1, len(queries))
@@ -86,7 +92,7 @@ class _InPart:
 
 
 def _in_part(
-    part: Part, points: Floats, where: Filter | None, key: str | None, wanted: Wanted, most: float | None
+    part: Part, points: Floats, where: Filter | None, key: Hashable, wanted: Wanted, most: float | None
 ) -> _InPart:
     matching = part.matchings.of(part, where, key)
     segment = part.segment
@@ -146,8 +152,11 @@ def _by_index(
     effort = choice.effort
     rows = index.search(point, index.pool(way.depth, effort), effort)
     strategy, reason, promised, compared = segment.manifest.family, way.reason, way.promised, len(rows)
-    if choice.far_effort != effort and len(rows) and choice.is_far(exact, point, rows):
-        effort = choice.far_effort
+    needed = _effort_for(segment, rows, point, choice)
+    if needed is None:
+        return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _FAR)
+    if needed > effort:
+        effort = needed
         rows = index.search(point, index.pool(way.depth, effort), effort)
         compared += len(rows)
         reason += f"; far from all that is stored, so effort {effort}"
@@ -160,6 +169,14 @@ def _by_index(
         return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
     near = exact.measure(exact.shortlist(rows, point, k), point, k, most)
     return _Answer(near, compared, promised, strategy, reason, effort, (time.perf_counter() - began) * 1000)
+
+
+def _effort_for(segment: Segment, rows: Rows, point: Floats, choice: Choice) -> int | None:
+    """The effort that a query so far from its nearest rows needs; None: compare all."""
+    if not choice.steps or not len(rows):
+        return choice.effort
+    nearest = float(distances_to(segment.exact.take(rows[:_PROBED]), point, segment.metric).min())
+    return choice.needed(nearest, point)
 
 
 def _escalated(
@@ -187,9 +204,24 @@ def _escalated(
             reason = f"{way.reason}; too few matched, so {deeper.depth:,} were asked for"
             ms = (time.perf_counter() - began) * 1000
             return _Answer(near, compared, deeper.promised, segment.manifest.family, reason, effort, ms)
+    return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _SHORT)
+
+
+def _exact_instead(
+    segment: Segment,
+    matching: Matching,
+    way: Way,
+    point: Floats,
+    wanted: Wanted,
+    most: float | None,
+    began: float,
+    compared: int,
+    why: str,
+) -> _Answer:
+    other = exact_way(segment, matching, wanted)
     [answer] = _exactly(segment, matching, other, point[None, :], wanted.k, most)
     answer.candidates += compared
-    answer.reason = f"{way.reason}; too few matched, so {other.reason}"
+    answer.reason = f"{way.reason}; {why}, so {other.reason}"
     answer.strategy = f"{segment.manifest.family}, then exact"
     answer.ms = (time.perf_counter() - began) * 1000
     return answer
@@ -201,7 +233,7 @@ def _deeper(segment: Segment, matching: Matching, way: Way, wanted: Wanted) -> W
     choice = None if curve is None else curve.cheapest(wanted.recall, depth)
     if curve is None or choice is None:
         return None
-    cost = curve.cost_of(choice.effort) * 1000 + depth * 200
+    cost = cost_us(curve, choice.effort) * 1000 + depth * 200
     return Way("index", cost, "", depth, choice, curve.lower_bound(choice.effort, depth))
 
 
@@ -327,6 +359,3 @@ def _notes(searched: Sequence[_InPart]) -> tuple[str, ...]:
         for one in searched
         if one.part.segment.index_damage is not None
     )
-
-
-__all__ = ["depth_for", "id_order", "search"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from adjoin.index.base import Built, load
-from adjoin.index.calibrate import Curve
+from adjoin.index.curve import Curve
 from adjoin.index.exact import Exact
 from adjoin.sealed import SealedColumns
 from adjoin.store import manifest as names
@@ -61,7 +61,9 @@ class Segment:
     Raises DamagedFile for a file that is missing or not as it was written.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, *, salvage: bool = False) -> None:
+        """salvage: take vectors and columns as they are, zeros where they are missing; for repair alone."""
+        self._salvage = salvage
         self.folder = folder / manifest.id
         self.manifest = manifest
         self.id = manifest.id
@@ -74,6 +76,7 @@ class Segment:
             raise DamagedFile(self.folder / names.SEQS, f"has {len(self.seqs):,} rows of {self.n:,}")
         # From here on the file may be removed; so all are mapped now, and read when they are needed.
         self._mapped = {name: self._map(name) for name in (names.VECTORS, names.FIGURES, names.COLUMNS)}
+        self._columns_read = self._read_columns()
         self._lock = threading.RLock()
         self._exact: Exact | None = None
         self._columns: SealedColumns | None = None
@@ -90,13 +93,23 @@ class Segment:
         self._loading = None
 
     def _map(self, name: str) -> Any:
-        return mapped(self.folder / name) if name in self.manifest.files else None
+        if name not in self.manifest.files:
+            return None
+        try:
+            return mapped(self.folder / name)
+        except DamagedFile:
+            if not self._salvage:
+                raise
+            return b""
 
     def _open(self, name: str) -> Any:
         return opened(self.folder / name, self.manifest.files[name])
 
     def _verified(self, name: str) -> Any:
         content = self._mapped[name]
+        if self._salvage:
+            size = self.manifest.files[name].size
+            return content[:size].ljust(size, b"\0")
         self.manifest.files[name].verify(self.folder / name, content)
         return content
 
@@ -126,16 +139,19 @@ class Segment:
         if self._columns is None:
             with self._lock:
                 if self._columns is None:
-                    self._verified(names.COLUMNS)
-                    self._columns = self._load_columns()
+                    self.manifest.files[names.COLUMNS].verify(self.folder / names.COLUMNS, self._mapped[names.COLUMNS])
+                    if isinstance(self._columns_read, DamagedFile):
+                        raise self._columns_read
+                    self._columns = self._columns_read
         return self._columns
 
-    def _load_columns(self) -> SealedColumns:
+    def _read_columns(self) -> SealedColumns | DamagedFile:
+        """Map the file now, since it may be removed; say what is wrong with it when it is needed."""
         path = self.folder / names.COLUMNS
         try:
-            return SealedColumns.over(self._mapped[names.COLUMNS])
-        except ValueError as exc:
-            raise DamagedFile(path, str(exc)) from exc
+            return SealedColumns.load(path)
+        except (ValueError, OSError) as exc:
+            return DamagedFile(path, str(exc))
 
     # The index
 

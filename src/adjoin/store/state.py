@@ -137,15 +137,25 @@ class State:
         self._tail = Tail(location)
         self._last_change = 0
         self._adopted: dict[str, Any] = {}
+        self._salvage = False
 
     def view(
-        self, connection: apsw.Connection, now: Snapshot, *, where: Filter | None = None, vectors: bool = False
+        self,
+        connection: apsw.Connection,
+        now: Snapshot,
+        *,
+        where: Filter | None = None,
+        vectors: bool = False,
+        salvage: bool = False,
     ) -> View:
         """The rows as this transaction sees them; `where` is asked of the tail alone, segments are the planner's.
+
+        salvage: open segments although their vectors are damaged.
 
         Raises StaleSnapshot if another thread has already moved past this transaction. Cost: only what changed.
         """
         with self._lock:
+            self._salvage = salvage
             if self._seen is None or now.version != self._seen.version:
                 self._follow(connection, now)
             return View(now, self._parts, self._tail.load(connection, now, where=where, vectors=vectors))
@@ -180,7 +190,7 @@ class State:
         self._tail.restart(connection, now)
 
     def _open(self, manifest: Manifest) -> Segment:
-        segment = Segment(self._place.path, manifest)
+        segment = Segment(self._place.path, manifest, salvage=self._salvage)
         index = self._adopted.pop(manifest.id, None)
         if index is not None:
             segment.adopt_index(index)

@@ -115,7 +115,7 @@ class Tail:
             return
         old = self._rows
         alive = None if old.alive is None else np.concatenate([old.alive, np.ones(len(new), np.bool_)])
-        self._rows = View(np.concatenate([old.seqs, new]), alive)
+        self._rows = Rows(np.concatenate([old.seqs, new]), alive)
 
     def _remove(self, gone: Seqs) -> None:
         seqs = self._rows.seqs

@@ -1,0 +1,147 @@
+"""Deleting so that nothing is left: rows go, segments and database are written anew without them, and all files are read
+to see that it is so.
+
+What is looked for are pieces of 32 bytes of each row's content, metadata and vector, and its hash. A piece that a
+living row has too proves nothing and is passed over. What file systems and disks keep below the files is beyond this.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from adjoin.store import rows as row_codec
+from adjoin.store.connections import Connections
+from adjoin.store.files import mapped
+
+if TYPE_CHECKING:
+    import apsw
+    from numpy.typing import NDArray
+
+    from adjoin.store.state import View
+
+PIECE_BYTES: Final = 32
+_ANCHOR_BYTES: Final = 8
+_PIECES_A_TEXT: Final = 64
+_CHUNK_BYTES: Final = 16 * 2**20
+_WAIT_S: Final = 0.05
+
+
+@dataclass(slots=True)
+class Traces:
+    """What would show that an erased row is still there."""
+
+    pieces: set[bytes] = field(default_factory=set)
+
+    def take(self, connection: apsw.Connection, view: View, seqs: list[int]) -> None:
+        """Of rows that are about to go."""
+        for block in row_codec.blocks(seqs):
+            blobs = view.blobs(connection, block)
+            sql = f"SELECT seq, content, metadata, origin, row_hash FROM documents WHERE seq IN ({row_codec.marks(block)})"
+            for seq, content, metadata, origin, row_hash in connection.execute(sql, block):
+                for value in (content, metadata, origin, blobs.get(seq), row_hash):
+                    self.pieces.update(_pieces(value.encode() if isinstance(value, str) else value))
+
+    def forget_living(self, connection: apsw.Connection, found: Iterable[bytes]) -> None:
+        """Leave out those of the found that a living row of any collection has."""
+        for piece in list(found):
+            if connection.execute(_LIVING, (piece, piece, piece, piece)).fetchone() is not None:
+                self.pieces.discard(piece)
+
+
+_LIVING = (
+    "SELECT 1 FROM documents WHERE instr(CAST(content AS BLOB), ?1) OR instr(CAST(metadata AS BLOB), ?2) "
+    "OR instr(CAST(origin AS BLOB), ?3) OR row_hash = ?4 LIMIT 1"
+)
+
+
+def _pieces(value: bytes | None) -> Iterator[bytes]:
+    """Pieces of 32 bytes from all over a value; a short one whole, one of less than 8 bytes not at all."""
+    if value is None or len(value) < _ANCHOR_BYTES:
+        return
+    if len(value) <= PIECE_BYTES:
+        yield value
+        return
+    step = max(PIECE_BYTES, (len(value) - PIECE_BYTES) // _PIECES_A_TEXT)
+    for start in range(0, len(value) - PIECE_BYTES + 1, step):
+        yield value[start : start + PIECE_BYTES]
+    yield value[-PIECE_BYTES:]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    path: Path
+    offset: int
+    piece: bytes
+
+
+def look(folder: Path, pieces: set[bytes]) -> tuple[list[Found], int]:
+    """Every place in the files below a folder where one of the pieces stands, and how many bytes were read."""
+    finder = _Finder(pieces)
+    found: list[Found] = []
+    read = 0
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content = mapped(path)
+            read += len(content)
+            found += [Found(path, offset, piece) for offset, piece in finder.find(content)]
+    return found, read
+
+
+class _Finder:
+    """Many pieces in many bytes: a table of the first bytes' hashes, then the first eight bytes, then all."""
+
+    def __init__(self, pieces: set[bytes]) -> None:
+        self._by_anchor: dict[int, list[bytes]] = {}
+        for piece in pieces:
+            self._by_anchor.setdefault(int.from_bytes(piece[:_ANCHOR_BYTES], "little"), []).append(piece)
+        self._anchors = np.array(sorted(self._by_anchor), np.uint64)
+        self._table = np.zeros(2**16, np.bool_)
+        self._table[_hashed(self._anchors)] = True
+
+    def find(self, content: bytes) -> Iterator[tuple[int, bytes]]:
+        for start in range(0, len(content), _CHUNK_BYTES):
+            chunk = bytes(content[start : start + _CHUNK_BYTES + PIECE_BYTES])
+            for shift in range(_ANCHOR_BYTES):
+                words = np.frombuffer(chunk, "<u8", max(0, (len(chunk) - shift) // _ANCHOR_BYTES), shift)
+                yield from self._in_words(chunk, words, shift, start)
+
+    def _in_words(
+        self, chunk: bytes, words: NDArray[np.uint64], shift: int, start: int
+    ) -> Iterator[tuple[int, bytes]]:
+        likely = np.flatnonzero(self._table[_hashed(words)])
+        likely = likely[np.isin(words[likely], self._anchors)]
+        for place in likely.tolist():
+            offset = place * _ANCHOR_BYTES + shift
+            for piece in self._by_anchor[int(words[place])]:
+                if offset < _CHUNK_BYTES and chunk[offset : offset + len(piece)] == piece:
+                    yield start + offset, piece
+
+
+def _hashed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    with np.errstate(over="ignore"):
+        return (words * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(48)
+
+
+def rewrite_database(connections: Connections) -> bool:
+    """Write the database anew without what is deleted, and empty its log; whether that could be done before time was up.
+
+    A reader of another process that holds an old state keeps the log from being emptied.
+    """
+    if connections.in_memory:
+        with connections.alone() as connection:
+            connection.execute("VACUUM")
+        return True
+    with connections.alone() as connection:
+        connection.execute("VACUUM")
+    latest = time.monotonic() + connections.write_timeout_s
+    while not connections.checkpoint():
+        if time.monotonic() > latest:
+            return False
+        time.sleep(_WAIT_S)
+    return True

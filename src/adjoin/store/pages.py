@@ -1,0 +1,86 @@
+"""The pages of a database as raw bytes: which have a wrong checksum, and those of one wrong bit put right.
+
+For a store that no one has open. All reading and writing goes through SQLite's own file layer, so that no lock of this
+process is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from adjoin.store import checks
+from adjoin.store.folder import DATABASE
+from adjoin.types import Finding
+
+_SIZES: Final = (8192, 4096, 16384, 32768, 65536, 2048, 1024, 512)
+_CHUNK_PAGES: Final = 512
+
+
+def examine_pages(folder: Path, *, repair: bool) -> list[Finding]:
+    """Damaged pages of `adjoin.db`; with `repair`, those that one wrong bit explains are written back as they were.
+
+    A database without checksums has nothing to compare with, and gives no finding.
+    """
+    path = folder / DATABASE
+    if not path.exists() or checks.checked_vfs() is None:
+        return []
+    findings = []
+    with _file(path, writable=repair) as file:
+        size = file.xFileSize()
+        page_size = _page_size(file, size)
+        if page_size is None:
+            return []
+        for number, page in _pages(file, size, page_size):
+            if checks.is_sound(page):
+                continue
+            mended = checks.mended(page)
+            if mended is not None and repair:
+                file.xWrite(mended, (number - 1) * page_size)
+            findings.append(
+                Finding(DATABASE, f"the checksum of page {number} differs", "damage", mended is not None,
+                        mended is not None and repair)
+            )  # fmt: skip
+        if repair and findings:
+            file.xSync(apsw.SQLITE_SYNC_FULL)
+    return findings
+
+
+def _page_size(file: apsw.VFSFile, size: int) -> int | None:
+    """That of the header where its page is sound or can be mended; the header itself may be what is damaged."""
+    for page_size in _SIZES:
+        if size >= page_size and size % page_size == 0:
+            first = file.xRead(page_size, 0)
+            mended = first if checks.is_sound(first) else checks.mended(first)
+            if mended is not None and mended.startswith(b"SQLite format 3\0") and _declared(mended) == page_size:
+                return page_size if mended[20] == checks.CHECK_BYTES else None
+    return None
+
+
+def _declared(page: bytes) -> int:
+    size = int.from_bytes(page[16:18], "big")
+    return 65536 if size == 1 else size
+
+
+def _pages(file: apsw.VFSFile, size: int, page_size: int) -> Iterator[tuple[int, bytes]]:
+    for first in range(0, size // page_size, _CHUNK_PAGES):
+        count = min(_CHUNK_PAGES, size // page_size - first)
+        block = file.xRead(count * page_size, first * page_size)
+        for i in range(count):
+            page = block[i * page_size : (i + 1) * page_size]
+            if any(page):  # a free page that was never written
+                yield first + i + 1, page
+
+
+@contextmanager
+def _file(path: Path, *, writable: bool) -> Iterator[apsw.VFSFile]:
+    mode = apsw.SQLITE_OPEN_READWRITE if writable else apsw.SQLITE_OPEN_READONLY
+    file = apsw.VFSFile("", str(path), [mode | apsw.SQLITE_OPEN_MAIN_DB, 0])
+    try:
+        yield file
+    finally:
+        file.xClose()
