@@ -61,12 +61,13 @@ class Machine(RuleBasedStateMachine):
         self.metric = metric
         self.folder = None if in_memory else Path(tempfile.mkdtemp())
         self.held: dict[Any, tuple[tuple[float, ...], dict[str, Any]]] = {}
+        self.other: adjoin.Database | None = None
         self.db = adjoin.open(self.folder or "memory://")
         self.rows = self.db.collection("rows", embedder=None, metric=metric)
 
     def teardown(self) -> None:
         if hasattr(self, "db"):
-            self.db.close()
+            self.close()
         if self.folder:
             shutil.rmtree(self.folder)
 
@@ -106,6 +107,51 @@ class Machine(RuleBasedStateMachine):
         assert self.rows.delete(where=where) == len(gone)
         for id_ in gone:
             del self.held[id_]
+
+    @rule()
+    def optimize(self) -> None:
+        self.rows.optimize()
+        figures = self.rows.stats()
+        assert (figures["tail"], figures["tombstones"]) == (0, 0)
+        assert figures["segments"] == bool(self.held)
+
+    @rule(chosen=st.lists(ids, max_size=3))
+    def erase(self, chosen: list[Any]) -> None:
+        assert int(self.rows.erase(chosen)) == len(self.held.keys() & set(chosen))
+        for id_ in chosen:
+            self.held.pop(id_, None)
+
+    @rule()
+    def examine(self) -> None:
+        assert self.db.doctor().findings == ()
+
+    @rule(where=wheres)
+    def another_reader(self, where: Any) -> None:
+        """A second handle, which follows what the first does as another process would."""
+        if not self.folder:
+            return
+        if self.other is None:
+            self.other = adjoin.open(self.folder)
+        if self.rows.dim is not None:
+            found = self.other.collection("rows", embedder=None).search([1.0, 0.5, 0.0], k=20, where=where)
+            assert {hit.id for hit in found} == {id_ for id_, (_, meta) in self.held.items() if matches(meta, where)}
+
+    @rule()
+    def go_on_from_a_backup(self) -> None:
+        if self.folder:
+            copy = Path(tempfile.mkdtemp())
+            self.db.backup(copy)
+            self.close()
+            shutil.rmtree(self.folder)
+            self.folder = copy
+            self.db = adjoin.open(self.folder)
+            self.rows = self.db.collection("rows")
+
+    def close(self) -> None:
+        self.db.close()
+        if self.other is not None:
+            self.other.close()
+            self.other = None
 
     @rule()
     def reopen(self) -> None:
