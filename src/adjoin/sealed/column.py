@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -88,13 +88,25 @@ class SealedColumn:
         terms, number_of = Terms.of(list(place_of), has_lists=bool(lists))
         codes = number_of[codes]
         term_lists = {int(number_of[place]): number_of[[place_of[one] for one in lists[place]]] for place in lists}
+        return cls.assembled(n, rows, codes, terms, term_lists)
+
+    @classmethod
+    def assembled(
+        cls,
+        n: int,
+        rows: NDArray[np.uint32],
+        codes: NDArray[Any],
+        terms: Terms,
+        lists: Mapping[int, NDArray[np.int64]] | None = None,
+    ) -> SealedColumn:
+        """codes: the term of each of the rows. lists: the terms of the elements of each list, by the list's term."""
         return cls(
             n,
             terms,
             *_own_codes(n, rows, codes, terms.size),
             _postings(rows, codes, terms.size),
-            _inside(rows, codes, terms.size, term_lists) if lists else None,
-            max(map(len, lists.values()), default=0),
+            _inside(rows, codes, terms.size, lists) if lists else None,
+            max(map(len, lists.values()), default=0) if lists else 0,
         )
 
     # As `conditions.AnyColumn` asks it.
@@ -236,7 +248,7 @@ def _postings(rows: NDArray[np.uint32], terms: NDArray[np.int64], size: int) -> 
 
 
 def _inside(
-    rows: NDArray[np.uint32], codes: NDArray[np.int64], size: int, lists: dict[int, NDArray[np.int64]]
+    rows: NDArray[np.uint32], codes: NDArray[np.int64], size: int, lists: Mapping[int, NDArray[np.int64]]
 ) -> Postings:
     """lists: the terms of the elements of each list, by the list's term."""
     lengths = np.zeros(size, np.int64)
