@@ -142,10 +142,17 @@ def test_large_columns_agree_whichever_way_is_faster() -> None:
     n = 6_000
     rows: list[Row] = []
     for i in range(n):
-        row: Row = {"id": i, "group": int(random.integers(4)), "x": float(random.normal()), "text": f"number {i * i}"}
+        row: Row = {
+            "id": i,
+            "group": int(random.integers(4)),
+            "x": float(random.normal()),
+            "text": f"number {i * i}",
+        }  # more than is searched while counting
         row["at"] = datetime(2024, 1, 1) + timedelta(hours=int(random.integers(n)))
         row["tags"] = [f"t{j}" for j in random.integers(0, 40, int(random.integers(0, 4)))]
         row["typed"] = i % 9 if i < n // 2 else (i % 9) / 2
+        if i % 31 == 0:
+            row["text"] = [i, "listed", "number 9"]
         if i % 50 == 0:
             row["rare"] = int(random.integers(20))
         if i % 2:
@@ -168,6 +175,8 @@ def test_large_columns_agree_whichever_way_is_faster() -> None:
         {"mixed": 7}, {"mixed": [7]}, {"mixed": {"$in": [7, [7]]}}, {"mixed": None}, {"mixed": {"$lte": 7.2}},
         {"mixed": {"$contains": 7}}, {"text": {"$contains": "99"}}, {"text": {"$contains": ""}},
         {"text": {"$contains": "number 1"}}, {"text": {"$contains": "r 1"}, "group": 0},
+        {"text": {"$contains": "9"}, "id": {"$lt": 200}}, {"text": {"$contains": "listed"}, "id": {"$lt": 200}},
+        {"text": {"$contains": "listed"}}, {"text": {"$not": {"$contains": "9"}}, "id": {"$lt": 200}},
         {"$not": {"text": {"$contains": "99"}}}, {"$or": [{"text": {"$contains": "99"}}, {"id": {"$lt": 9}}]},
         {"$or": [{"id": {"$lt": 9}}, {"group": 1}]}, {"$or": [{"id": 3}, {"x": {"$gt": 3}}, {"absent": 1}]},
         {"$or": [{"id": 3}, {"id": 5}, {"id": {"$gt": 5990}}]}, {"$not": {"$or": [{"id": 3}, {"tags": "t1"}]}},

@@ -179,8 +179,8 @@ class SealedColumn:
 
     def among(self, rows: Rows, chosen: Chosen) -> Mask:
         """Which of these rows are meant; shape of `rows`, which ascend. Cost: O(rows), elements of lists aside."""
-        codes, has_missing = self._codes_of(rows)
-        found = _in_spans(codes, chosen.own, self.terms.size, missing=chosen.missing, has_missing=has_missing)
+        codes, missing = self.codes_of(rows), chosen.missing
+        found = _in_spans(codes, chosen.own, self.terms.size, missing=missing, has_missing=self.has_missing)
         if self.inside and chosen.inside:
             only = Chosen(chosen.size, (), chosen.inside)
             if self.inside.total(chosen.inside) >= self._mask_from:
@@ -191,14 +191,14 @@ class SealedColumn:
 
     def code(self, row: int) -> int:
         """The term of a row, or -1."""
-        return int(self._codes_of(np.array([row]))[0][0])
+        return int(self.codes_of(np.array([row]))[0])
 
-    def _codes_of(self, rows: Rows) -> tuple[NDArray[Any], bool]:
+    def codes_of(self, rows: Rows) -> NDArray[Any]:
+        """The term of each of the rows, -1 where the key is missing; shape of `rows`."""
         if self.present is None:
-            return self.codes[rows], self.has_missing
+            return self.codes[rows]
         found, places = _is_in(self.present, rows)
-        codes: NDArray[Any] = np.where(found, self.codes[places] if len(self.codes) else MISSING, MISSING)
-        return codes, True
+        return np.where(found, self.codes[places] if len(self.codes) else MISSING, MISSING)
 
     def _lists_are_meant(self, chosen: Chosen) -> bool:
         return bool(chosen.own) and chosen.own[-1][1] > self.terms.first_nested
