@@ -56,7 +56,7 @@ def saved(columns: SealedColumns) -> SealedColumns:
         return SealedColumns.load(Path(folder) / "columns")
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(rows_of, wheres)
 def test_every_filter_agrees_with_matches(rows: list[Row], where: Any) -> None:
     assert_agrees(SealedColumns.build(iter(rows)), rows, where)

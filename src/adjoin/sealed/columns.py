@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
@@ -104,11 +105,7 @@ class SealedColumns:
         first use of a key for what belongs to the key.
         """
         head = layout.read_head(path)
-
-        def reader(key: str, place: layout.Place) -> Callable[[], SealedColumn]:
-            return lambda: _read(path, head, key, place)
-
-        return cls(head.rows, {key: reader(key, place) for key, place in head.places.items()})
+        return cls(head.rows, {key: partial(_read, path, head, key) for key in head.places})
 
     def keys(self) -> list[str]:
         """The keys that any row has, as first seen."""
@@ -149,7 +146,8 @@ class SealedColumns:
         return found
 
 
-def _read(path: Path, head: layout.Head, key: str, place: layout.Place) -> SealedColumn:
+def _read(path: Path, head: layout.Head, key: str) -> SealedColumn:
+    place = head.places[key]
     content = head.body[place.offset : place.offset + place.size_bytes]
     try:
         return restored(head.rows, *layout.read_section(content, place.checksum))
