@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named, and writes what they print to docs/benchmarks.md with the machine and versions.
 
-python benchmarks/run.py [startup embedding add tail reindex …]
+python benchmarks/run.py [startup embedding add tail filters reindex …]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "embedding": "Embedding with the default model",
     "add": "Storing",
     "tail": "Exact search",
+    "filters": "Filters on sealed rows",
     "reindex": "Indexing twice",
 }
 PACKAGES = ("numpy", "apsw", "onnxruntime", "tokenizers")

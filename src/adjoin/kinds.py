@@ -33,6 +33,7 @@ NAN: Final = ("nan",)
 TRUE: Final = (BOOL, True)
 FALSE: Final = (BOOL, False)
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FIRST: Final = (datetime.min - _EPOCH) // _MICROSECOND
@@ -130,10 +131,10 @@ def _canonical_of_rarer(value: Any, level: int) -> Canonical:
         raise ValueError(f"it is nested more than {MOST_LEVELS} deep, or holds itself")
     if isinstance(value, date):
         return (MOMENT, microseconds(value))
-    if isinstance(value, Mapping):
-        return (DICT, frozenset((key, _inner(inner, level)) for key, inner in value.items()))
     if isinstance(value, list | tuple) or _is_array(value):
-        return (LIST, tuple(_inner(inner, level) for inner in value))
+        return (LIST, tuple([_inner(inner, level) for inner in value]))
+    if isinstance(value, Mapping):
+        return (DICT, frozenset([(key, _inner(inner, level)) for key, inner in value.items()]))
     plain = plain_scalar(value)
     if plain is value:
         raise ValueError(f"it is a {type(value).__name__}, which metadata cannot hold")
@@ -141,7 +142,7 @@ def _canonical_of_rarer(value: Any, level: int) -> Canonical:
 
 
 def _inner(value: Any, level: int) -> Canonical:
-    if isinstance(value, list | tuple | Mapping) or _is_array(value):
+    if type(value) not in _PLAIN and (isinstance(value, list | tuple | Mapping) or _is_array(value)):
         return _canonical_of_rarer(value, level + 1)
     return canonical(value)
 

@@ -19,6 +19,7 @@ from adjoin.sealed.texts import to_bytes
 
 _TEST_UPTO: Final = 8  # up to 1/8 of the rows, testing these beats another mask
 _CHEAP_SEARCH_BYTES: Final = 16_384  # so much text is searched while counting
+_LOOKED_INTO: Final = 1_000  # up to so many rows, looking into the text of each beats searching all texts
 
 
 class _Columns(Protocol):
@@ -36,8 +37,16 @@ class Answer:
 
     n: int
 
+    @property
+    def is_cheap(self) -> bool:
+        """Whether finding the rows costs no search through texts."""
+        return True
+
     def count(self) -> Counted:
-        """How many rows match; cheap, see docs/filters.md for when it is exact."""
+        """How many rows match: exactly for conditions on one key, lists and searched texts aside; else bounds.
+
+        Cheap: no pass over rows or texts.
+        """
         raise NotImplementedError
 
     def mask(self) -> Mask:
@@ -145,7 +154,12 @@ class _TextSearch(Answer):
 
     def __init__(self, column: SealedColumn, condition: Compare) -> None:
         self.n, self._column, self._condition = column.n, column, condition
+        self._wanted = to_bytes(str(condition.wanted))
         self._searched: _Meant | None = None
+
+    @property
+    def is_cheap(self) -> bool:
+        return self._searched is not None
 
     def _meant(self) -> _Meant:
         if self._searched is None:
@@ -156,10 +170,9 @@ class _TextSearch(Answer):
         if self._searched is not None:
             return self._searched.count()
         terms = self._column.terms
-        wanted = self._condition.wanted
-        inside = self._column.count(terms.where_equal([wanted])._replace(own=(), missing=False)).low
+        inside = self._column.count(self._as_element()).low
         texts = self._column.count(Chosen(terms.size, ((terms.first_text, terms.first_nested),))).low
-        share = terms.texts.share_containing(to_bytes(str(wanted)))
+        share = terms.texts.share_containing(self._wanted)
         return Counted(inside, inside + texts, inside + round(texts * share))
 
     def mask(self) -> Mask:
@@ -169,12 +182,26 @@ class _TextSearch(Answer):
         return self._meant().rows()
 
     def among(self, rows: Rows) -> Mask:
-        return self._meant().among(rows)
+        if self._searched is not None or len(rows) > _LOOKED_INTO:
+            return self._meant().among(rows)
+        terms = self._column.terms
+        texts, first, end = terms.texts, terms.first_text, terms.first_nested
+        codes = self._column.codes_of(rows).tolist()
+        holds = (first <= code < end and self._wanted in texts[code - first] for code in codes)
+        found = np.fromiter(holds, np.bool_, len(codes))
+        return found | self._column.among(rows, self._as_element()) if terms.has_lists else found
+
+    def _as_element(self) -> Chosen:
+        return self._column.terms.where_equal([self._condition.wanted])._replace(own=(), missing=False)
 
 
 class _Negated(Answer):
     def __init__(self, part: Answer) -> None:
         self.n, self.part = part.n, part
+
+    @property
+    def is_cheap(self) -> bool:
+        return self.part.is_cheap
 
     def count(self) -> Counted:
         low, high, estimate = self.part.count()
@@ -192,12 +219,17 @@ class _All(Answer):
 
     def __init__(self, n: int, parts: Sequence[Answer]) -> None:
         self.n = n
-        counted = sorted(((part.count(), i) for i, part in enumerate(parts)), key=lambda one: one[0].estimate)
-        self.parts = [parts[i] for _, i in counted]
+        counted = [(part.count(), part) for part in parts]
+        counted.sort(key=lambda one: (not one[1].is_cheap, one[0].estimate))
+        self.parts = [part for _, part in counted]
         self._counts = [count for count, _ in counted]
 
+    @property
+    def is_cheap(self) -> bool:
+        return self.parts[-1].is_cheap
+
     def count(self) -> Counted:
-        if self._counts[0].high <= SMALL:
+        if self._counts[0].high <= SMALL and self.is_cheap:
             return _exactly(len(self.rows()))
         low = max(0, sum(count.low for count in self._counts) - (len(self._counts) - 1) * self.n)
         high = min(count.high for count in self._counts)
@@ -233,10 +265,14 @@ class _Any(Answer):
     def __init__(self, n: int, parts: Sequence[Answer]) -> None:
         self.n, self.parts = n, parts
 
+    @property
+    def is_cheap(self) -> bool:
+        return all(part.is_cheap for part in self.parts)
+
     def count(self) -> Counted:
         counts = [part.count() for part in self.parts]
         high = min(self.n, sum(count.high for count in counts))
-        if high <= SMALL:
+        if high <= SMALL and self.is_cheap:
             return _exactly(len(self.rows()))
         low = max(count.low for count in counts)
         left = math.prod(1 - count.estimate / self.n for count in counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -88,13 +88,25 @@ class SealedColumn:
         terms, number_of = Terms.of(list(place_of), has_lists=bool(lists))
         codes = number_of[codes]
         term_lists = {int(number_of[place]): number_of[[place_of[one] for one in lists[place]]] for place in lists}
+        return cls.assembled(n, rows, codes, terms, term_lists)
+
+    @classmethod
+    def assembled(
+        cls,
+        n: int,
+        rows: NDArray[np.uint32],
+        codes: NDArray[Any],
+        terms: Terms,
+        lists: Mapping[int, NDArray[np.int64]] | None = None,
+    ) -> SealedColumn:
+        """codes: the term of each of the rows. lists: the terms of the elements of each list, by the list's term."""
         return cls(
             n,
             terms,
             *_own_codes(n, rows, codes, terms.size),
             _postings(rows, codes, terms.size),
-            _inside(rows, codes, terms.size, term_lists) if lists else None,
-            max(map(len, lists.values()), default=0),
+            _inside(rows, codes, terms.size, lists) if lists else None,
+            max(map(len, lists.values()), default=0) if lists else 0,
         )
 
     # As `conditions.AnyColumn` asks it.
@@ -167,8 +179,8 @@ class SealedColumn:
 
     def among(self, rows: Rows, chosen: Chosen) -> Mask:
         """Which of these rows are meant; shape of `rows`, which ascend. Cost: O(rows), elements of lists aside."""
-        codes, has_missing = self._codes_of(rows)
-        found = _in_spans(codes, chosen.own, self.terms.size, missing=chosen.missing, has_missing=has_missing)
+        codes, missing = self.codes_of(rows), chosen.missing
+        found = _in_spans(codes, chosen.own, self.terms.size, missing=missing, has_missing=self.has_missing)
         if self.inside and chosen.inside:
             only = Chosen(chosen.size, (), chosen.inside)
             if self.inside.total(chosen.inside) >= self._mask_from:
@@ -179,14 +191,14 @@ class SealedColumn:
 
     def code(self, row: int) -> int:
         """The term of a row, or -1."""
-        return int(self._codes_of(np.array([row]))[0][0])
+        return int(self.codes_of(np.array([row]))[0])
 
-    def _codes_of(self, rows: Rows) -> tuple[NDArray[Any], bool]:
+    def codes_of(self, rows: Rows) -> NDArray[Any]:
+        """The term of each of the rows, -1 where the key is missing; shape of `rows`."""
         if self.present is None:
-            return self.codes[rows], self.has_missing
+            return self.codes[rows]
         found, places = _is_in(self.present, rows)
-        codes: NDArray[Any] = np.where(found, self.codes[places] if len(self.codes) else MISSING, MISSING)
-        return codes, True
+        return np.where(found, self.codes[places] if len(self.codes) else MISSING, MISSING)
 
     def _lists_are_meant(self, chosen: Chosen) -> bool:
         return bool(chosen.own) and chosen.own[-1][1] > self.terms.first_nested
@@ -236,7 +248,7 @@ def _postings(rows: NDArray[np.uint32], terms: NDArray[np.int64], size: int) -> 
 
 
 def _inside(
-    rows: NDArray[np.uint32], codes: NDArray[np.int64], size: int, lists: dict[int, NDArray[np.int64]]
+    rows: NDArray[np.uint32], codes: NDArray[np.int64], size: int, lists: Mapping[int, NDArray[np.int64]]
 ) -> Postings:
     """lists: the terms of the elements of each list, by the list's term."""
     lengths = np.zeros(size, np.int64)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from functools import partial
+from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from adjoin.columns import Mask
+from adjoin.columns import Columns, Mask
 from adjoin.conditions import Filter
 from adjoin.errors import AdjoinError
 from adjoin.kinds import Canonical, canonical
@@ -19,8 +20,10 @@ from adjoin.sealed import layout
 from adjoin.sealed.answer import Answer, answer
 from adjoin.sealed.column import Counted, Rows, SealedColumn
 from adjoin.sealed.kept import kept, restored
+from adjoin.sealed.merging import merge_columns, placed
 
-_MOST_ROWS = 2**31 - 1
+_MOST_ROWS: Final = 2**31 - 1
+_ROWS_AT_ONCE: Final = 4_096
 
 
 class SealedColumns:
@@ -42,16 +45,38 @@ class SealedColumns:
 
         Raises ValueError for a value that metadata cannot hold.
         """
-        gathered: dict[str, _Gathered] = {}
+        gathered: defaultdict[str, _Gathered] = defaultdict(_Gathered)
         n = 0
         for row in rows:
             for key, value in row.items():
-                found = gathered.get(key)
-                if found is None:
-                    found = gathered[key] = _Gathered()
-                found.add(n, value)
+                found = gathered[key]
+                found.rows.append(n)
+                found.values.append(value)
             n += 1
+            if n % _ROWS_AT_ONCE == 0:
+                for found in gathered.values():
+                    found.code_values()
         return cls(n, {key: gathered.pop(key).sealed(n) for key in list(gathered)})
+
+    @classmethod
+    def seal(cls, columns: Columns, mask: Mask | None = None) -> SealedColumns:
+        """The rows of growing columns where the mask is true; None keeps all.
+
+        mask: shape (rows,); rows beyond it, which were added since, are left out.
+        """
+        rows = columns.n if mask is None else len(mask)
+        (place,) = placed([(rows, mask)])
+        sealed = {}
+        for key in columns.keys():  # noqa: SIM118
+            column = columns.get(key)
+            assert column is not None
+            numbers, codes = place.coded_rows(column.padded(rows))
+            if len(numbers):
+                used = np.flatnonzero(np.bincount(codes))
+                stand_ins = [canonical(column.values[code]) for code in used.tolist()]
+                own = np.searchsorted(used, codes)
+                sealed[key] = SealedColumn.of(place.kept, numbers.astype(np.uint32), own, stand_ins)
+        return cls(place.kept, sealed)
 
     @classmethod
     def merge(cls, parts: Sequence[tuple[SealedColumns, Mask | None]]) -> SealedColumns:
@@ -59,14 +84,13 @@ class SealedColumns:
 
         Cost: O(rows) array steps a key and part, and one look at each distinct value.
         """
-        kept_parts = [_Part(columns, mask) for columns, mask in parts]
-        n = 0
-        for part in kept_parts:
-            part.first = n
-            n += part.n
-        keys = dict.fromkeys(chain.from_iterable(columns.keys() for columns, _ in parts))
-        merged = ((key, _merged(n, kept_parts, key)) for key in keys)
-        return cls(n, {key: column for key, column in merged if column is not None})
+        places = placed([(columns.n, mask) for columns, mask in parts])
+        n = sum(place.kept for place in places)
+        merged = {}
+        for key in dict.fromkeys(chain.from_iterable(columns.keys() for columns, _ in parts)):
+            found = [(columns.get(key), place) for (columns, _), place in zip(parts, places, strict=True)]
+            merged[key] = merge_columns(n, [(column, place) for column, place in found if column is not None])
+        return cls(n, {key: column for key, column in merged.items() if column is not None})
 
     def save(self, path: Path) -> None:
         """Write the file at `path`; whoever calls syncs it, and puts it in its place."""
@@ -81,11 +105,7 @@ class SealedColumns:
         first use of a key for what belongs to the key.
         """
         head = layout.read_head(path)
-
-        def reader(key: str, place: layout.Place) -> Callable[[], SealedColumn]:
-            return lambda: _read(path, head, key, place)
-
-        return cls(head.rows, {key: reader(key, place) for key, place in head.places.items()})
+        return cls(head.rows, {key: partial(_read, path, head, key) for key in head.places})
 
     def keys(self) -> list[str]:
         """The keys that any row has, as first seen."""
@@ -126,7 +146,8 @@ class SealedColumns:
         return found
 
 
-def _read(path: Path, head: layout.Head, key: str, place: layout.Place) -> SealedColumn:
+def _read(path: Path, head: layout.Head, key: str) -> SealedColumn:
+    place = head.places[key]
     content = head.body[place.offset : place.offset + place.size_bytes]
     try:
         return restored(head.rows, *layout.read_section(content, place.checksum))
@@ -135,61 +156,23 @@ def _read(path: Path, head: layout.Head, key: str, place: layout.Place) -> Seale
 
 
 class _Gathered:
-    """The values of one key while rows stream by."""
+    """The values of one key while rows stream by.
+
+    rows: those that have the key.
+    values: the newest of theirs, not yet coded.
+    """
 
     def __init__(self) -> None:
-        self._rows = array("I")
+        self.rows = array("I")
+        self.values: list[Any] = []
         self._codes = array("i")
-        self._code_of: dict[Canonical, int] = {}
+        self._code_of: defaultdict[Canonical, int] = defaultdict(count().__next__)
 
-    def add(self, row: int, value: Any) -> None:
-        stand_in = canonical(value)
-        self._codes.append(self._code_of.setdefault(stand_in, len(self._code_of)))
-        self._rows.append(row)
+    def code_values(self) -> None:
+        self._codes.extend(map(self._code_of.__getitem__, map(canonical, self.values)))
+        self.values.clear()
 
     def sealed(self, n: int) -> SealedColumn:
-        rows, codes = np.array(self._rows, np.uint32), np.array(self._codes, np.int64)
+        self.code_values()
+        rows, codes = np.array(self.rows, np.uint32), np.array(self._codes, np.int64)
         return SealedColumn.of(n, rows, codes, list(self._code_of))
-
-
-class _Part:
-    """A part of a merger: which of its rows are kept, and where they go."""
-
-    def __init__(self, columns: SealedColumns, mask: Mask | None) -> None:
-        if mask is not None and mask.shape != (columns.n,):
-            raise ValueError(f"a mask of shape {mask.shape} is not for {columns.n} rows")
-        self.columns = columns
-        self.n = columns.n if mask is None else int(np.count_nonzero(mask))
-        self.first = 0
-        self._mask = mask
-        self._places = None if mask is None else np.cumsum(mask) - 1
-
-    def coded(self, column: SealedColumn) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """The rows that have the key and are kept, as numbered in the merger, and the term of each."""
-        if column.present is None:
-            rows = np.flatnonzero(column.codes >= 0)
-            codes = column.codes[rows] if column.has_missing else column.codes
-        else:
-            rows, codes = column.present.astype(np.int64), column.codes
-        if self._mask is not None and self._places is not None:
-            keep = self._mask[rows]
-            rows, codes = self._places[rows[keep]], codes[keep]
-        return rows + self.first, codes
-
-
-def _merged(n: int, parts: Sequence[_Part], key: str) -> SealedColumn | None:
-    code_of: dict[Canonical, int] = {}
-    all_rows, all_codes = [], []
-    for part in parts:
-        column = part.columns.get(key)
-        if column is None:
-            continue
-        rows, codes = part.coded(column)
-        recoded = np.full(column.terms.size, -1, np.int64)
-        for term in np.flatnonzero(np.bincount(codes, minlength=column.terms.size)).tolist():
-            recoded[term] = code_of.setdefault(column.terms.stand_in(term), len(code_of))
-        all_rows.append(rows)
-        all_codes.append(recoded[codes])
-    if not code_of:
-        return None
-    return SealedColumn.of(n, np.concatenate(all_rows).astype(np.uint32), np.concatenate(all_codes), list(code_of))

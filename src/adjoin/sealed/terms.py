@@ -96,6 +96,24 @@ class Terms:
         )
         return terms, number_of
 
+    @property
+    def plain_dtype(self) -> str | None:
+        """What kind and type of number all terms are, if they are nothing else: numbers or moments, and exactly."""
+        if len(self.moments) == self.size > 0:
+            return MOMENT
+        return self.numbers.near.dtype.str if len(self.numbers) == self.size > 0 and not self.numbers.exact else None
+
+    @property
+    def plain_array(self) -> NDArray[Any]:
+        return self.moments if len(self.moments) else self.numbers.near
+
+    def with_plain(self, found: NDArray[Any]) -> Terms:
+        """Terms of the same `plain_dtype`, with these numbers or moments, ascending and all different."""
+        none = self.texts
+        if self.plain_dtype == MOMENT:
+            return Terms(self.singles, self.numbers, found, none, none, has_lists=False)
+        return Terms(self.singles, Numbers(found, {}), self.moments, none, none, has_lists=False)
+
     def find(self, wanted: Canonical) -> int:
         """The number of a value's term, or -1."""
         if isinstance(wanted, str):
