@@ -112,10 +112,10 @@ class Connections:
         with self.alone() as connection:
             connection.set_busy_timeout(0)
             try:
-                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except apsw.BusyError:
                 return False
-            return not busy
+            return row is not None and not row[0]
 
     def let_go(self) -> None:
         """Close what is idle, so that nothing read before is remembered."""
@@ -225,9 +225,7 @@ class Connections:
             connection = apsw.Connection(":memory:")
             schema.migrate(connection)
         else:
-            connection = apsw.Connection(
-                str(self._database), flags=apsw.SQLITE_OPEN_READWRITE, vfs=checked_vfs()
-            )
+            connection = apsw.Connection(str(self._database), flags=apsw.SQLITE_OPEN_READWRITE, vfs=checked_vfs())
             connection.set_busy_timeout(int(self.write_timeout_s * 1000))
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA fullfsync = ON")

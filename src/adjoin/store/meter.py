@@ -170,4 +170,3 @@ def _corrected(before: float, asked: float, line: RecallLine) -> float:
     if line.low > asked:
         return before / 2 if before > 0.01 else 0.0
     return before
-
