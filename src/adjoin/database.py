@@ -6,7 +6,7 @@ import os
 import threading
 import unicodedata
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -19,7 +19,6 @@ from adjoin.types import METRICS, Metric
 if TYPE_CHECKING:
     from adjoin.embed import Embedder
 
-INDEXES: Final = ("auto", "flat")
 KEEP: Final = "(as stored)"
 """What an option says when it is not given: the collection's own, or the usual one for a new collection."""
 
@@ -52,13 +51,21 @@ def open(  # noqa: A001  # `adjoin.open`, as in `gzip.open`
     return Database(EmbeddedEngine(None if separator else place, create=create, write_timeout_s=write_timeout_s))
 
 
+_OWN_ENGINES: Final = {
+    "postgresql": "adjoin.engines.postgres:PostgresEngine",
+    "postgres": "adjoin.engines.postgres:PostgresEngine",
+}
+"""Those in this package, as pyproject.toml registers them: a source checkout knows them without being installed anew."""
+
+
 def _engine_of(scheme: str) -> EngineOpener:
-    """The opener that an installed package registered for the scheme in the group `adjoin.engines`."""
+    """The opener that an installed package registered for the scheme in the group `adjoin.engines`, or our own."""
     known = entry_points(group="adjoin.engines")
-    for point in known.select(name=scheme):
+    own = [EntryPoint(name, value, "adjoin.engines") for name, value in _OWN_ENGINES.items()]
+    for point in (*known.select(name=scheme), *(point for point in own if point.name == scheme)):
         opener: EngineOpener = point.load()
         return opener
-    schemes = sorted({"memory", *(point.name for point in known)})
+    schemes = sorted({"memory", *_OWN_ENGINES, *(point.name for point in known)})
     raise Unsupported(
         f"no installed engine opens {scheme}://. Known: {', '.join(name + '://' for name in schemes)}, and a folder's path."
     )
@@ -89,7 +96,8 @@ class Database:
         """The collection of that name, made on first use.
 
         embedder: a name, an object with `identity`, `dim` and `embed`, or None where the user brings the vectors;
-        for a new collection "default". metric: for a new collection "cosine". index: "auto" or "flat".
+        for a new collection "default". metric: for a new collection "cosine". index: "auto", "flat", or another that
+        the engine has.
         Raises IdentityMismatch if the embedder is not the one that the stored vectors came from, and InvalidOption
         if the metric or the index is another than stored.
         """
@@ -110,8 +118,8 @@ class Database:
             raise InvalidOption.unknown(
                 "metric", metric, [known for known in METRICS if known in self._engine.abilities.metrics]
             )
-        if index not in INDEXES:
-            raise InvalidOption.unknown("index", index, INDEXES)
+        if index not in self._engine.abilities.indexes:
+            raise InvalidOption.unknown("index", index, sorted(self._engine.abilities.indexes))
         embedder = "default" if isinstance(embedder, str) and embedder == KEEP else embedder
         if embedder is None:
             spec = CollectionSpec(name, metric, index=index)
