@@ -159,14 +159,14 @@ class Connections:
     def _lent(self) -> Iterator[tuple[object, apsw.Connection]]:
         if self._memory is not None:
             with self._guard:
-                self._refuse_closed()
+                self.refuse_closed()
                 _end(self._memory)  # an interrupt may have come before its own
                 yield None, self._memory
             return
         era, token = self._era, object()
         try:
             with self._guard:
-                self._refuse_closed()
+                self.refuse_closed()
                 self._working[token] = self._idle.pop() if self._idle else None
             self._refuse_replaced()
             connection = self._working[token]
@@ -208,7 +208,7 @@ class Connections:
                 f"a scan of {self.location} that began before a fork does not go on in the child. Begin it there."
             )
 
-    def _refuse_closed(self) -> None:
+    def refuse_closed(self) -> None:
         if self._closed:
             raise StoreClosed(f"the database {self.location} was closed. Open it again with adjoin.open(…).")
 

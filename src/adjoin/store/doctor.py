@@ -60,6 +60,7 @@ def examine(
     repair: bool = False,
 ) -> Diagnosis:
     """Examine database, segments and rows. The caller holds the lock on building. forget: drops what is in memory."""
+    connections.refuse_closed()
     case = _Case(repair)
     if not connections.in_memory:
         if connections.checkpoint() and repair:

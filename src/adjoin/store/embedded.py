@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import apsw
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
-from adjoin.errors import DimensionMismatch, NotFound, StoreCorrupted, StoreError, listed
+from adjoin.errors import DimensionMismatch, InvalidOption, NotFound, StoreCorrupted, StoreError, listed
 from adjoin.filters import EVERYTHING, OPERATORS, Filter, parse
-from adjoin.index.base import FAMILIES
+from adjoin.index.base import FAMILIES, check
 from adjoin.store import folder, rows
 from adjoin.store.backup import backup
 from adjoin.store.connections import Connections
@@ -105,12 +105,16 @@ class EmbeddedEngine:
             return _spec(row) if row else None
 
     def create(self, spec: CollectionSpec) -> CollectionSpec:
+        checked = check(spec.index, spec.metric, spec.params, spec.dim)
+        params = {name: checked[name] for name in spec.params}  # those chosen; defaults may become better ones
+        if spec.storage not in STORAGES:
+            raise InvalidOption.unknown("storage", spec.storage, STORAGES)
         with self._connections.write() as connection:
             connection.execute(
                 "INSERT INTO collections (name, metric, dim, embedder, identity, index_name, params, storage, created) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
                 (spec.name, spec.metric, spec.dim, spec.embedder, spec.identity, spec.index,
-                 json.dumps(dict(spec.params), sort_keys=True), spec.storage,
+                 json.dumps(params, sort_keys=True), spec.storage,
                  datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")),
             )  # fmt: skip
             return _spec(one(connection, f"SELECT {_SPEC} FROM collections WHERE name = ?", spec.name))
