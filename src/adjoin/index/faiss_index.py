@@ -33,6 +33,9 @@ class FaissIndex:
     family: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     options: ClassVar[dict[str, Option]]
+    nested = False
+
+    params: dict[str, Any]
 
     def __init__(self, kernel: Any, space: Space, n: int) -> None:
         self.n, self.dim, self.metric = n, space.dim, space.metric

@@ -36,6 +36,7 @@ class Graph:
     """
 
     family = "graph"
+    nested = False
     metrics: tuple[Metric, ...] = ("cosine", "euclidean", "dot")
     options: Final = {
         "degree": Option(32, choices=(32, 64, 96, 128)),
@@ -43,6 +44,8 @@ class Graph:
         "ef_construction": Option(200, 8, 4096),
         "init": Option("pipnn", choices=("pipnn", "random")),
     }
+
+    params: dict[str, Any]
 
     def __init__(self, kernel: Any, space: Space, n: int, memory_bytes: int) -> None:
         self.n, self.dim, self.metric = n, space.dim, space.metric

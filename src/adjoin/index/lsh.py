@@ -37,6 +37,7 @@ class CosineLsh(FaissIndex):
     """
 
     family = "lsh"
+    nested = True
     metrics: ClassVar[tuple[Metric, ...]] = ("cosine",)
     options: ClassVar[dict[str, Option]] = OPTIONS
 
@@ -62,8 +63,11 @@ class HammingLsh:
     """
 
     family = "lsh"
+    nested = True
     metrics: tuple[Metric, ...] = ("hamming",)
     options: Final = OPTIONS
+
+    params: dict[str, Any]
 
     def __init__(self, kernel: Any, coder: _Coder, n: int) -> None:
         self.n, self.dim = n, coder.dim
