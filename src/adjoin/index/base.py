@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from adjoin.distance import check_metric
 from adjoin.errors import InvalidOption, Unsupported
-from adjoin.index.flat import Rows
 from adjoin.index.graph import Graph
 from adjoin.index.hnsw import Hnsw
 from adjoin.index.ivf import Ivf, IvfPq
 from adjoin.index.lsh import Lsh
+from adjoin.index.measure import Rows
 from adjoin.index.options import Option, Params, filled_in
 from adjoin.index.pq import Pq
 from adjoin.index.small import MOST_ROWS, Small

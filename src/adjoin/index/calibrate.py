@@ -14,8 +14,8 @@ from adjoin.errors import Unsupported
 from adjoin.index import base
 from adjoin.index.base import Built
 from adjoin.index.curve import Curve, Stratum
-from adjoin.index.flat import Rows
 from adjoin.index.made_queries import Made, made_queries, unit
+from adjoin.index.measure import Rows
 from adjoin.index.options import Params
 from adjoin.index.threads import cores
 from adjoin.index.truth import nearest

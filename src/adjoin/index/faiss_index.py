@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from adjoin.index import files
-from adjoin.index.flat import Rows
+from adjoin.index.measure import Rows
 from adjoin.index.options import Option, Params, ladder
 from adjoin.index.space import Space, blocks, width_of
 from adjoin.index.threads import apart, cores, spread

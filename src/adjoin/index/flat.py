@@ -20,7 +20,6 @@ from adjoin.types import Metric
 if TYPE_CHECKING:
     from adjoin.types import Floats
 
-__all__ = ["GATHER_BELOW", "Distances", "Flat", "Mask", "Neighbours", "Rows"]
 
 GATHER_BELOW: Final = 0.15  # of the rows: fewer are copied together before the product
 _KEYS_AT_ONCE: Final = 2**20  # keys of a block of queries

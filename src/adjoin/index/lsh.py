@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from adjoin.index import files
 from adjoin.index.faiss_index import FaissIndex, faiss, serially
-from adjoin.index.flat import Rows
+from adjoin.index.measure import Rows
 from adjoin.index.options import Option, Params, ladder
 from adjoin.index.pq import CANDIDATES
 from adjoin.index.space import Space, blocks

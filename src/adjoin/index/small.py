@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from adjoin.index.files import damaged
-from adjoin.index.flat import Flat, Rows
+from adjoin.index.flat import Flat
+from adjoin.index.measure import Rows
 from adjoin.types import Metric
 
 if TYPE_CHECKING:

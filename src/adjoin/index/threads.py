@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from adjoin.index.flat import Rows
+    from adjoin.index.measure import Rows
     from adjoin.types import Floats
 
 T = TypeVar("T")

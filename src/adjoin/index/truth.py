@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from adjoin.index.first_pass import first_pass, lengths
-from adjoin.index.flat import Rows
+from adjoin.index.measure import Rows
 from adjoin.types import Metric
 
 if TYPE_CHECKING:
