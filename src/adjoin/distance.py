@@ -94,6 +94,12 @@ def check_vectors(
     """
     if dim is not None and isinstance(vectors, list | tuple) and len(vectors) == 0:
         return np.empty((0, dim), np.float32)
+    if type(vectors) is np.ndarray and vectors.dtype == np.float32 and vectors.shape == (1, dim):
+        length = float(np.dot(vectors[0], vectors[0]))
+        if (
+            0 < length < np.inf and vectors.flags.c_contiguous
+        ):  # so it is neither zero nor has anything that is no number
+            return vectors
     given = _matrix(vectors, what)
     if dim is not None and given.shape[1] != dim:
         raise DimensionMismatch(
@@ -108,12 +114,18 @@ def check_vectors(
     return floats
 
 
-def distances_to(matrix: NDArray[Any], vector: NDArray[Any], metric: Metric) -> Distances:
+def distances_to(matrix: NDArray[Any], vector: NDArray[Any], metric: Metric, *, near_unit: bool = False) -> Distances:
     """The distance of each row to one vector, in float64: checked input, nothing refused.
 
     matrix: shape (n, dim). vector: shape (dim,). Returns shape (n,).
+    near_unit: rows and vector are of length 1 but for rounding; this saves looking whether squares could overflow.
     A row's distance depends on that row alone, to the last bit, so that equal rows are exactly equally far.
     """
+    if near_unit and metric == "cosine" and matrix.size <= _BLOCK_ELEMENTS:
+        rows, point = matrix.astype(np.float64), vector.astype(np.float64)
+        rows /= np.sqrt(np.square(rows).sum(axis=1))[:, None]
+        point /= np.sqrt(np.square(point[None, :]).sum(axis=1))
+        return _between(rows, point, metric)
     result = np.empty(len(matrix), np.float64)
     point = _prepared(vector[None, :], metric)[0]
     for start, stop in _blocks(*matrix.shape):

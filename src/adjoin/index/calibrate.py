@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Shares = NDArray[np.float64]
 
-DEPTHS: Final = (1, 10, 100)
-DEEP: Final = 1000  # measured too where there are rows enough that comparing all is no easy way out
+DEPTHS: Final = (1, 10, 30, 100)
+DEEP: Final = (300, 1000)  # measured too where there are rows enough that comparing all is no easy way out
 DEEP_FROM: Final = 20_000
 MOST_QUERIES: Final = 320  # of each kind: where all of these find all, the bound is .991
 FEWEST_QUERIES: Final = 64
@@ -61,7 +61,7 @@ def measure(
     threads: 0 for all cores. The same queries for the same seed.
     """
     random = np.random.default_rng(seed)
-    depths = (*DEPTHS, DEEP) if len(vectors) >= DEEP_FROM else DEPTHS
+    depths = (*DEPTHS, *DEEP) if len(vectors) >= DEEP_FROM else DEPTHS
     budget_s = budget_s or max(1.0, 1.5e-7 * vectors.size)
     count = _affordable(vectors, metric, budget_s)
     made = made_queries(vectors, metric, count, random)

@@ -61,7 +61,7 @@ class _Ear:
         self.count += 1
         if len(self.heard) < SAMPLE:
             self.heard.append(query)
-        elif (place := self._random.randrange(self.count)) < SAMPLE:
+        elif (place := int(self._random.random() * self.count)) < SAMPLE:
             self.heard[place] = query
 
 

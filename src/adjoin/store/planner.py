@@ -10,12 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from adjoin.index.curve import Choice, Curve
     from adjoin.store.matching import Matching
-    from adjoin.store.segment import Segment
+    from adjoin.store.segment import Offer, Segment
 
 Strategy = Literal["index", "rows", "all", "none"]
 
@@ -27,7 +24,7 @@ _MASK_SHARE: Final = 0.25  # what barring rows costs beside a scan of all
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to search a segment. depth: how far down the index's list matches are hoped for; choice: its effort.
+    """A way to search a segment. depth: how far down the index's list matches are looked for; offer: the index's.
 
     cost_ns: expected, for one query. promised: the recall that is kept, a lower bound.
     """
@@ -36,7 +33,7 @@ class Way:
     cost_ns: float
     reason: str
     depth: int = 0
-    choice: Choice | None = None
+    offer: Offer | None = None
     promised: float = 1.0
 
 
@@ -82,19 +79,15 @@ def index_way(segment: Segment, matching: Matching, wanted: Wanted) -> Way | Non
     curve = segment.curve
     if curve is None or not segment.has_index:
         return None
-    depth = depth_for(wanted.k, matching.count / segment.n)
-    choice = curve.cheapest(wanted.recall, depth) if depth <= segment.n else None
-    if choice is None:
+    share = matching.count / segment.n
+    depth = depth_for(wanted.k, share)
+    # The k nearest that match lie among the first k / share rows, each as likely to be found as any of these.
+    offer = segment.offer(wanted.recall, min(depth, math.ceil(wanted.k / share)), depth)
+    if offer is None:
         return None
-    cost = cost_us(curve, choice.effort) * 1000 + depth * (_CANDIDATE_NS + (0 if matching.every else _TEST_NS))
-    share = "" if matching.every else f", asked for {depth:,} so that {wanted.k:,} match"
-    return Way("index", cost + _CALL_NS, f"{segment.manifest.family} at effort {choice.effort}{share}", depth, choice,
-               curve.lower_bound(choice.effort, depth))  # fmt: skip
-
-
-def cost_us(curve: Curve, effort: int) -> float:
-    """Of one search of an effort between those measured."""
-    return float(np.interp(effort, curve.efforts, curve.cost_us))
+    cost = offer.cost_ns + depth * (_CANDIDATE_NS + (0 if matching.every else _TEST_NS))
+    reason = offer.reason if matching.every else f"{offer.reason}, asked for {depth:,} so that {wanted.k:,} match"
+    return Way("index", cost + _CALL_NS, reason, depth, offer, offer.promised)
 
 
 def depth_for(k: int, share: float) -> int:

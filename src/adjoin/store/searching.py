@@ -12,8 +12,8 @@ import numpy as np
 from adjoin.distance import distances_to
 from adjoin.engine import Found, Neighbour, SearchRequest
 from adjoin.filters import Filter
-from adjoin.index.measure import NONE, Neighbours, unit
-from adjoin.store.planner import Wanted, Way, cost_us, exact_way, index_way, ways
+from adjoin.index.measure import NONE, Neighbours, unit, within
+from adjoin.store.planner import Wanted, Way, exact_way, index_way, ways
 from adjoin.store.state import Part, View
 from adjoin.types import Document, Id, Plan, SegmentPlan
 
@@ -31,6 +31,7 @@ _FEW_TIES: Final = 100
 _PROBED: Final = 3  # of the candidates, to see how far the nearest is
 _FAR: Final = "farther from all that is stored than any query it was measured with"
 _SHORT: Final = "too few matched"
+_MEASURE_NS: Final = 200
 _ESCALATION: Final = 4  # times the depth, before the rows that match are compared one and all
 
 
@@ -145,12 +146,17 @@ def _by_index(
     most: float | None,
 ) -> _Answer:
     began = time.perf_counter()
-    choice, exact, k = way.choice, segment.exact, wanted.k
-    assert choice is not None
-    effort = choice.effort
+    offer, exact, k = way.offer, segment.exact, wanted.k
+    assert offer is not None
+    choice, effort = offer.choice, offer.effort
     rows = index.search(point, index.pool(way.depth, effort), effort)
     strategy, reason, promised, compared = segment.manifest.family, way.reason, way.promised, len(rows)
-    needed = _effort_for(segment, rows, point, choice)
+    if matching.every:  # what is measured anyway says how far the nearest row is
+        near = exact.measure(exact.shortlist(rows, point, k), point, k)
+        needed = choice.needed(float(near.distances[0]), point) if len(rows) else effort
+    else:
+        near = NONE
+        needed = _effort_for(segment, rows, point, choice)
     if needed is None:
         return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _FAR)
     if needed > effort:
@@ -158,14 +164,16 @@ def _by_index(
         rows = index.search(point, index.pool(way.depth, effort), effort)
         compared += len(rows)
         reason += f"; far from all that is stored, so effort {effort}"
+        near = NONE
     among = matching.among(rows)
     if among is not None:
         rows = rows[among]
-        if len(rows) < min(k, matching.count):
-            return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
-    elif len(rows) < min(k, segment.n):
+    if len(rows) < k and len(rows) < matching.count:
         return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
-    near = exact.measure(exact.shortlist(rows, point, k), point, k, most)
+    if near is NONE:
+        near = exact.measure(exact.shortlist(rows, point, k), point, k, most)
+    elif most is not None:
+        near = within(near, most)
     return _Answer(near, compared, promised, strategy, reason, effort, (time.perf_counter() - began) * 1000)
 
 
@@ -190,9 +198,9 @@ def _escalated(
 ) -> _Answer:
     """Fewer matched near the query than the filter's share let expect: look deeper once, else compare all that match."""
     other = exact_way(segment, matching, wanted)
-    deeper = _deeper(segment, matching, way, wanted)
-    if deeper is not None and deeper.cost_ns < other.cost_ns and deeper.choice is not None:
-        effort = deeper.choice.effort
+    deeper = _deeper(segment, way, wanted)
+    if deeper is not None and deeper.cost_ns < other.cost_ns and deeper.offer is not None:
+        effort = deeper.offer.effort
         rows = index.search(point, index.pool(deeper.depth, effort), effort)
         compared += len(rows)
         among = matching.among(rows)
@@ -225,14 +233,12 @@ def _exact_instead(
     return answer
 
 
-def _deeper(segment: Segment, matching: Matching, way: Way, wanted: Wanted) -> Way | None:
-    curve = segment.curve
+def _deeper(segment: Segment, way: Way, wanted: Wanted) -> Way | None:
     depth = min(segment.n, way.depth * _ESCALATION)
-    choice = None if curve is None else curve.cheapest(wanted.recall, depth)
-    if curve is None or choice is None:
+    offer = segment.offer(wanted.recall, way.depth, depth)
+    if offer is None:
         return None
-    cost = cost_us(curve, choice.effort) * 1000 + depth * 200
-    return Way("index", cost, "", depth, choice, curve.lower_bound(choice.effort, depth))
+    return Way("index", offer.cost_ns + depth * _MEASURE_NS, "", depth, offer, offer.promised)
 
 
 def _in_tail(view: View, request: SearchRequest) -> list[_Answer]:

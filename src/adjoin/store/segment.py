@@ -6,13 +6,14 @@ import os
 import threading
 import time
 import weakref
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from adjoin.index.base import Built, load
-from adjoin.index.curve import Curve
+from adjoin.index.curve import Choice, Curve
 from adjoin.index.exact import Exact
 from adjoin.sealed import SealedColumns
 from adjoin.store import manifest as names
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     Seqs = NDArray[np.int64]
 
+_UNKNOWN: Final = object()
+_MOST_OFFERS: Final = 1024
 _LOAD_BYTES_PER_S: Final = 300e6  # of an index file; what a load is expected to cost before one was timed
 
 
@@ -53,6 +56,18 @@ class Vectors:
         """The record of a row, as the column `vector` would have it."""
         size = self._codec.row_bytes
         return bytes(self._raw[row * size : (row + 1) * size])
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the index promises for one recall and depth. effort: what it takes, and for far queries the choice may say
+    more. cost_ns: of a search, without measuring what it finds."""
+
+    choice: Choice
+    effort: int
+    cost_ns: float
+    promised: float
+    reason: str
 
 
 class Segment:
@@ -83,6 +98,7 @@ class Segment:
         self._index: Built | None = None
         self._loading: threading.Thread | None = None
         self._index_damage: DamagedFile | None = None
+        self._offers: dict[tuple[float, int, int], Offer | object | None] = {}
         self.exact_spent_s = 0.0
         self.curve = None if manifest.curve is None else Curve.from_json(manifest.curve)
         _living.add(self)
@@ -173,6 +189,25 @@ class Segment:
     def load_s(self) -> float:
         """What loading the index is expected to cost."""
         return self.manifest.files[names.INDEX].size / _LOAD_BYTES_PER_S if self.has_index else 0.0
+
+    def offer(self, recall: float, depth: int, pool: int) -> Offer | None:
+        """How the index keeps this recall for so many neighbours and brings a pool of candidates; None: it does not."""
+        known = self._offers.get((recall, depth, pool), _UNKNOWN)
+        if known is _UNKNOWN:
+            if len(self._offers) > _MOST_OFFERS:
+                self._offers.clear()
+            known = self._offers[recall, depth, pool] = self._offer(recall, depth, pool)
+        return known  # type: ignore[return-value]  # an object that is no offer stands for what is not known
+
+    def _offer(self, recall: float, depth: int, pool: int) -> Offer | None:
+        curve = self.curve
+        choice = curve.cheapest(recall, depth) if curve is not None and pool <= self.n else None
+        if curve is None or choice is None or pool > curve.efforts[-1]:
+            return None
+        effort = choice.effort if depth == pool else max(choice.effort, pool)
+        cost_us = float(np.interp(effort, curve.efforts, curve.cost_us))
+        promised = max(curve.lower_bound(effort, depth), recall)
+        return Offer(choice, effort, cost_us * 1000, promised, f"{self.manifest.family} at effort {effort}")
 
     def load_index(self) -> Built | None:
         """Load it now, if it is not in memory; None if there is none or it is damaged."""
