@@ -28,7 +28,6 @@ from adjoin.store.faults import corrupted, damaged_file
 from adjoin.store.figures import figures
 from adjoin.store.files import DamagedFile, size_of
 from adjoin.store.keeper import Keeper
-from adjoin.store.manifest import VECTORS
 from adjoin.store.meter import Meter
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.searching import search
@@ -84,6 +83,7 @@ class EmbeddedEngine:
         self._meter = Meter()
         self._keeper = Keeper(self._connections, self._place, self._state, self._meter.queries, maintain=maintain)
         try:
+            self._connections.bring_up_to_date()
             self.collections()
         except BaseException:
             self._connections.abandon()
@@ -399,13 +399,8 @@ class EmbeddedEngine:
         found, read = look(Path(self.location), traces.pieces)
         if found:
             with self._connections.read() as connection:
-                traces.forget_living(connection, {one.piece for one in found})
-                vectors = {
-                    one for one in {one.piece for one in found}
-                    if connection.execute("SELECT 1 FROM vectors WHERE instr(vector, ?) LIMIT 1", (one,)).fetchone()
-                }  # fmt: skip
-            # A segment's vectors are those of its rows, all of them alive when it was written: an equal one is another's.
-            found = [one for one in found if one.piece in traces.pieces - vectors and one.path.name != VECTORS]
+                traces.forget_living(connection, found)
+            found = [one for one in found if one.piece in traces.pieces]
         places = tuple(dict.fromkeys(f"{one.path.relative_to(self.location)} at {one.offset:,}" for one in found))
         if places:
             raise StoreError(
