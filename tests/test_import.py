@@ -19,7 +19,7 @@ HEAVY = (
     "numpy",
     "pyarrow",
 )
-EXTRAS = ("pypdf", "pyarrow", "pandas", "watchfiles", "huggingface_hub", "torch", "safetensors")
+EXTRAS = ("pypdf", "pyarrow", "pandas", "watchfiles", "huggingface_hub", "torch", "safetensors", "psycopg")
 
 
 def test_importing_adjoin_loads_nothing_heavy() -> None:

@@ -22,7 +22,7 @@ LEVELS = (
     {"read"},
     {"embed"},
     {"index"},
-    {"store"},
+    {"store", "engines"},
     {"query"},
     {"ingest"},
     {"sync"},
@@ -32,7 +32,12 @@ LEVELS = (
     {"__main__"},
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
-APART = {"store": {"embed", "read", "text"}, "read": {"store", "embed"}, "embed": {"store", "read"}}
+APART = {
+    "store": {"embed", "read", "text", "engines"},
+    "engines": {"embed", "read", "text", "store"},
+    "read": {"store", "embed"},
+    "embed": {"store", "read"},
+}
 
 
 def modules() -> list[Path]:

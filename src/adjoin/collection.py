@@ -295,7 +295,9 @@ class Collection:
         Cost: the database and every segment that had such a row are written anew.
         """
         if (ids is None) == (where is None):
-            raise InvalidOption("erase() takes either ids or where=, so that nothing goes by mistake. where={} is every row.")
+            raise InvalidOption(
+                "erase() takes either ids or where=, so that nothing goes by mistake. where={} is every row."
+            )
         return self._engine.erase(self.name, ids=None if ids is None else ingest.check_ids(ids), where=where)
 
     @strict

@@ -6,7 +6,7 @@ import os
 import threading
 import unicodedata
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -54,13 +54,21 @@ def open(  # noqa: A001  # `adjoin.open`, as in `gzip.open`
     return Database(EmbeddedEngine(None if separator else place, create=create, write_timeout_s=write_timeout_s))
 
 
+_OWN_ENGINES: Final = {
+    "postgresql": "adjoin.engines.postgres:PostgresEngine",
+    "postgres": "adjoin.engines.postgres:PostgresEngine",
+}
+"""Those in this package, as pyproject.toml registers them: a source checkout knows them without being installed anew."""
+
+
 def _engine_of(scheme: str) -> EngineOpener:
-    """The opener that an installed package registered for the scheme in the group `adjoin.engines`."""
+    """The opener that an installed package registered for the scheme in the group `adjoin.engines`, or our own."""
     known = entry_points(group="adjoin.engines")
-    for point in known.select(name=scheme):
+    own = [EntryPoint(name, value, "adjoin.engines") for name, value in _OWN_ENGINES.items()]
+    for point in (*known.select(name=scheme), *(point for point in own if point.name == scheme)):
         opener: EngineOpener = point.load()
         return opener
-    schemes = sorted({"memory", *(point.name for point in known)})
+    schemes = sorted({"memory", *_OWN_ENGINES, *(point.name for point in known)})
     raise Unsupported(
         f"no installed engine opens {scheme}://. Known: {', '.join(name + '://' for name in schemes)}, and a folder's path."
     )
@@ -135,18 +143,14 @@ class Database:
         _refuse_unknown("metric", metric, [known for known in METRICS if known in able.metrics])
         _refuse_unknown("index", index, sorted(able.indexes, key=_index_order))
         _refuse_unknown("storage", storage, [known for known in STORAGES if known in able.storage])
-        from adjoin.index.base import check
-
         embedder = "default" if isinstance(embedder, str) and embedder == KEEP else embedder
         if embedder is None:
-            checked = check(index, metric, params)
-            spec = CollectionSpec(name, metric, index=index, params=_given(checked, params), storage=storage)
+            spec = CollectionSpec(name, metric, index=index, params=params, storage=storage)
             return self._engine.create(spec), lambda: None
         from adjoin.embed import embedder as find
         from adjoin.embed import with_canaries
 
         model = find(embedder)
-        checked = check(index, metric, params, model.dim)
         spec = CollectionSpec(
             name,
             metric,
@@ -154,7 +158,7 @@ class Database:
             _reopening_name(embedder),
             with_canaries(model).to_json(),
             index,
-            _given(checked, params),
+            params,
             storage,
         )
         stored = self._engine.create(spec)
@@ -230,11 +234,6 @@ def _index_order(name: str) -> tuple[int, str]:
 def _refuse_unknown(kind: str, given: Any, known: list[str]) -> None:
     if not isinstance(given, str) or given not in known:
         raise InvalidOption.unknown(kind, given, known)
-
-
-def _given(checked: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Those parameters that the user chose; defaults may become better ones."""
-    return {name: checked[name] for name in params}
 
 
 def _refuse_other(spec: CollectionSpec, what: str, stored: Any, given: Any) -> None:

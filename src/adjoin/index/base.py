@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from adjoin.distance import check_metric
 from adjoin.errors import InvalidOption, Unsupported
-from adjoin.index.flat import Rows
 from adjoin.index.graph import Graph
 from adjoin.index.hnsw import Hnsw
 from adjoin.index.ivf import Ivf, IvfPq
 from adjoin.index.lsh import Lsh
+from adjoin.index.measure import Rows
 from adjoin.index.options import Option, Params, filled_in
-from adjoin.index.pq import Pq, parts
+from adjoin.index.pq import Pq
 from adjoin.index.small import MOST_ROWS, Small
 from adjoin.types import METRICS, Metric, Progress
 
@@ -32,6 +32,8 @@ class Built(Protocol):
     """An index over n rows, numbered from 0 in the order of the matrix it was built from. Threads may share it.
 
     efforts: the positions of its dial, rising: more effort finds more of the nearest rows and takes longer.
+    params: what it was built with, as `check` gives them; `load` takes them again.
+    nested: whether less effort finds the first of what more effort finds, so that effort is but a number of candidates.
     memory_bytes: about what it holds in memory.
     """
 
@@ -43,6 +45,10 @@ class Built(Protocol):
     metric: Metric
     efforts: tuple[int, ...]
     memory_bytes: int
+    params: dict[str, Any]
+
+    @property
+    def nested(self) -> bool: ...
 
     def pool(self, depth: int, effort: int) -> int:
         """How many rows to ask `search` for, so that the `depth` nearest come out right once measured exactly.
@@ -160,18 +166,24 @@ def build(
     Other threads run on while it builds. Memory beside the index: one copy of the rows for `graph`, a block for others.
     """
     params = check(family, metric, params, vectors.shape[1])
+    built: Built
     if len(vectors) <= MOST_ROWS:
-        return Small(family, vectors, metric)
-    built: Built = _kind(family).build(vectors, metric, params, seed=seed, threads=threads, progress=progress)
+        built = Small(family, vectors, metric)
+    else:
+        built = _kind(family).build(vectors, metric, params, seed=seed, threads=threads, progress=progress)
+    built.params = params
     return built
 
 
 def load(family: str, path: Path, *, n: int, dim: int, metric: Metric, params: Params) -> Built:
     """An index that `save` wrote. Raises StoreCorrupted where the file is not whole, or is of other rows."""
     params = check(family, metric, params, dim)
+    built: Built
     if n <= MOST_ROWS:
-        return Small.load(family, path, n=n, dim=dim, metric=metric)
-    built: Built = _kind(family).load(path, n=n, dim=dim, metric=metric, params=params)
+        built = Small.load(family, path, n=n, dim=dim, metric=metric)
+    else:
+        built = _kind(family).load(path, n=n, dim=dim, metric=metric, params=params)
+    built.params = params
     return built
 
 
@@ -181,9 +193,3 @@ def _kind(family: str) -> Any:
     if family == "graph" and not has_graph():
         raise Unsupported(str(fallback_note()))
     return _KINDS[family]
-
-
-__all__ = [
-    "FAMILIES", "Built", "Family", "build", "check", "choose", "fallback_note", "families_for", "has_graph", "load",
-    "parts",
-]  # fmt: skip

@@ -107,9 +107,7 @@ class Exact:
         if barred is not None:
             np.copyto(keys, np.inf, where=barred)
         limit = np.inf if most is None else self._pass.ceiling(point, most)
-        return self.measure(
-            candidates(self._pass, keys, self._figures, self._largest, point, k, limit), point, k, most
-        )
+        return self.measure(candidates(self._pass, keys, self._figures, self._largest, point, k, limit), point, k, most)
 
     def search_rows(
         self, rows: Rows, points: Floats, k: int, *, most: float | None = None, copy: Floats | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from adjoin.index import files
-from adjoin.index.flat import Rows
+from adjoin.index.measure import Rows
 from adjoin.index.options import Option, Params, ladder
 from adjoin.index.space import Space, blocks, width_of
 from adjoin.index.threads import apart, cores, spread
@@ -33,6 +33,9 @@ class FaissIndex:
     family: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     options: ClassVar[dict[str, Option]]
+    nested = False
+
+    params: dict[str, Any]
 
     def __init__(self, kernel: Any, space: Space, n: int) -> None:
         self.n, self.dim, self.metric = n, space.dim, space.metric
@@ -90,16 +93,15 @@ class FaissIndex:
         return min(depth, effort, self.n)
 
     def search(self, query: Floats, k: int, effort: int) -> Rows:
-        # One query never runs in parallel, so it may run in the caller's thread (see `threads`).
-        found: Rows = self._kernel.search(self._space.query(query), k, params=self._kept_setting(effort))[1][0]
+        setting = self._kept_setting(effort)
+        found: Rows = serially(self._kernel.search, self._space.query(query), k, params=setting)[1][0]
         return found if found[-1] >= 0 else found[found >= 0]
 
     def search_many(self, queries: Floats, k: int, effort: int, *, threads: int = 1) -> Rows:
         setting = self._kept_setting(effort)
 
         def part(some: Floats) -> Rows:
-            faiss().omp_set_num_threads(1)  # of this thread, which is ours
-            found: Rows = self._kernel.search(self._space.queries(some), k, params=setting)[1]
+            found: Rows = serially(self._kernel.search, self._space.queries(some), k, params=setting)[1]
             return found
 
         return spread(part, queries, threads)
@@ -127,6 +129,19 @@ def faiss() -> Any:
     import faiss as module
 
     return module
+
+
+def serially(search: Callable[..., T], *given: Any, **named: Any) -> T:
+    """A search in the caller's thread alone. It costs a microsecond; a second thread would cost tens to wake up."""
+    module = faiss()
+    before = module.omp_get_max_threads()
+    if before == 1:
+        return search(*given, **named)
+    module.omp_set_num_threads(1)
+    try:
+        return search(*given, **named)
+    finally:
+        module.omp_set_num_threads(before)
 
 
 def with_threads(threads: int, work: Callable[[], T]) -> T:

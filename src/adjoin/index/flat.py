@@ -20,6 +20,7 @@ from adjoin.types import Metric
 if TYPE_CHECKING:
     from adjoin.types import Floats
 
+
 GATHER_BELOW: Final = 0.15  # of the rows: fewer are copied together before the product
 _KEYS_AT_ONCE: Final = 2**20  # keys of a block of queries
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adjoin.index import files
-from adjoin.index.faiss_index import FaissIndex, faiss
-from adjoin.index.flat import Rows
+from adjoin.index.faiss_index import FaissIndex, faiss, serially
+from adjoin.index.measure import Rows
 from adjoin.index.options import Option, Params, ladder
 from adjoin.index.pq import CANDIDATES
 from adjoin.index.space import Space, blocks
@@ -37,6 +37,7 @@ class CosineLsh(FaissIndex):
     """
 
     family = "lsh"
+    nested = True
     metrics: ClassVar[tuple[Metric, ...]] = ("cosine",)
     options: ClassVar[dict[str, Option]] = OPTIONS
 
@@ -62,8 +63,11 @@ class HammingLsh:
     """
 
     family = "lsh"
+    nested = True
     metrics: tuple[Metric, ...] = ("hamming",)
     options: Final = OPTIONS
+
+    params: dict[str, Any]
 
     def __init__(self, kernel: Any, coder: _Coder, n: int) -> None:
         self.n, self.dim = n, coder.dim
@@ -89,13 +93,12 @@ class HammingLsh:
         return min(effort, self.n)
 
     def search(self, query: Floats, k: int, effort: int) -> Rows:
-        found: Rows = self._kernel.search(self._coder.codes(query[None]), min(k, self.n))[1][0]
+        found: Rows = serially(self._kernel.search, self._coder.codes(query[None]), min(k, self.n))[1][0]
         return found
 
     def search_many(self, queries: Floats, k: int, effort: int, *, threads: int = 1) -> Rows:
         def part(some: Floats) -> Rows:
-            faiss().omp_set_num_threads(1)  # of this thread, which is ours
-            found: Rows = self._kernel.search(self._coder.codes(some), k)[1]
+            found: Rows = serially(self._kernel.search, self._coder.codes(some), k)[1]
             return found
 
         return spread(part, queries, threads)

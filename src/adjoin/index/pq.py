@@ -24,6 +24,7 @@ class Pq(FaissIndex):
     """
 
     family = "pq"
+    nested = True
     metrics: ClassVar[tuple[Metric, ...]] = ("cosine", "euclidean", "dot")
     options: ClassVar[dict[str, Option]] = {"m": Option(None, 1, 4096), "bits": Option(8, 4, 8)}
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from adjoin.index.files import damaged
-from adjoin.index.flat import Flat, Rows
+from adjoin.index.flat import Flat
+from adjoin.index.measure import Rows
 from adjoin.types import Metric
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ MOST_ROWS: Final = 256
 
 class Small:
     """Exact search under another family's name. Its dial has one position."""
+
+    params: dict[str, Any]
+    nested = False
 
     def __init__(self, family: str, vectors: Floats, metric: Metric) -> None:
         self.family = family

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from adjoin.index.flat import Rows
+    from adjoin.index.measure import Rows
     from adjoin.types import Floats
 
 T = TypeVar("T")
@@ -46,9 +46,9 @@ def apart(work: Callable[[], T]) -> T:
 
 
 def spread(search: Callable[[Floats], Rows], queries: Floats, threads: int) -> Rows:
-    """The answers to all queries, which are shared out among that many threads of our own."""
+    """The answers to all queries, shared out among that many threads of our own; one is the caller's."""
     if threads < 2 or len(queries) < 2:
-        return apart(lambda: search(queries))
+        return search(queries)
     parts = np.array_split(queries, min(len(queries), threads))
     with ThreadPoolExecutor(len(parts)) as pool:
         return np.concatenate(list(pool.map(search, parts)))

@@ -109,8 +109,11 @@ def _weights(pairs: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         from_a = ((one_in_s1[0] + one_in_s2[0]) & mask, (one_in_s1[1] + one_in_s2[1]) & mask)
         first[i], second[i] = (from_a[0], one_in_s2[0]), (from_a[1], one_in_s2[1])
         # One pair earlier: a unit in s1 before a pair counts as a does; one in s2 goes into s1 (and so s2) and s2.
-        one_in_s1, one_in_s2 = from_a, (
-            (from_a[0] + one_in_s2[0]) & mask,
-            (from_a[1] + one_in_s2[1]) & mask,
+        one_in_s1, one_in_s2 = (
+            from_a,
+            (
+                (from_a[0] + one_in_s2[0]) & mask,
+                (from_a[1] + one_in_s2[1]) & mask,
+            ),
         )
     return first, second

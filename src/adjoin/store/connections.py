@@ -112,10 +112,10 @@ class Connections:
         with self.alone() as connection:
             connection.set_busy_timeout(0)
             try:
-                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except apsw.BusyError:
                 return False
-            return not busy
+            return row is not None and not row[0]
 
     def let_go(self) -> None:
         """Close what is idle, so that nothing read before is remembered."""
@@ -159,14 +159,14 @@ class Connections:
     def _lent(self) -> Iterator[tuple[object, apsw.Connection]]:
         if self._memory is not None:
             with self._guard:
-                self._refuse_closed()
+                self.refuse_closed()
                 _end(self._memory)  # an interrupt may have come before its own
                 yield None, self._memory
             return
         era, token = self._era, object()
         try:
             with self._guard:
-                self._refuse_closed()
+                self.refuse_closed()
                 self._working[token] = self._idle.pop() if self._idle else None
             self._refuse_replaced()
             connection = self._working[token]
@@ -208,7 +208,7 @@ class Connections:
                 f"a scan of {self.location} that began before a fork does not go on in the child. Begin it there."
             )
 
-    def _refuse_closed(self) -> None:
+    def refuse_closed(self) -> None:
         if self._closed:
             raise StoreClosed(f"the database {self.location} was closed. Open it again with adjoin.open(…).")
 
@@ -225,9 +225,7 @@ class Connections:
             connection = apsw.Connection(":memory:")
             schema.migrate(connection)
         else:
-            connection = apsw.Connection(
-                str(self._database), flags=apsw.SQLITE_OPEN_READWRITE, vfs=checked_vfs()
-            )
+            connection = apsw.Connection(str(self._database), flags=apsw.SQLITE_OPEN_READWRITE, vfs=checked_vfs())
             connection.set_busy_timeout(int(self.write_timeout_s * 1000))
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA fullfsync = ON")

@@ -25,7 +25,7 @@ from adjoin.store.manifest import Manifest, digest
 from adjoin.store.pages import examine_pages
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.rebuild import Job, Rebuild, Superseded
-from adjoin.store.snapshot import REMOVED, Snapshot, find
+from adjoin.store.snapshot import REMOVED, Snapshot, find, one
 from adjoin.store.vectors import VectorCodec
 from adjoin.types import Diagnosis, Finding, Id
 
@@ -45,7 +45,9 @@ class _Case:
     findings: list[Finding] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
 
-    def add(self, place: str, what: str, *, repairable: bool = False, repaired: bool = False, note: bool = False) -> None:
+    def add(
+        self, place: str, what: str, *, repairable: bool = False, repaired: bool = False, note: bool = False
+    ) -> None:
         self.findings.append(Finding(place, what, "note" if note else "damage", repairable, repaired))
 
 
@@ -58,6 +60,7 @@ def examine(
     repair: bool = False,
 ) -> Diagnosis:
     """Examine database, segments and rows. The caller holds the lock on building. forget: drops what is in memory."""
+    connections.refuse_closed()
     case = _Case(repair)
     if not connections.in_memory:
         if connections.checkpoint() and repair:
@@ -285,9 +288,7 @@ class _Rows:
             last = manifest.last
         self._examine_span(max(self._now.sealed, last) + 1, 2**63 - 1, None)
         # Rows that no segment and no tail has would stand between them.
-        (total,) = self._connection.execute(
-            "SELECT count(*) FROM documents WHERE collection = ?", (self._now.key,)
-        ).fetchone()
+        (total,) = one(self._connection, "SELECT count(*) FROM documents WHERE collection = ?", self._now.key)
         if total != self._now.documents:
             self._case.add(self._now.name, f"{total:,} rows are there where {self._now.documents:,} were stored")
         if self._count != total:

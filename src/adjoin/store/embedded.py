@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import apsw
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
-from adjoin.errors import DimensionMismatch, NotFound, StoreCorrupted, StoreError, listed
+from adjoin.errors import DimensionMismatch, InvalidOption, NotFound, StoreCorrupted, StoreError, listed
 from adjoin.filters import EVERYTHING, OPERATORS, Filter, parse
-from adjoin.index.base import FAMILIES
+from adjoin.index.base import FAMILIES, check
 from adjoin.store import folder, rows
 from adjoin.store.backup import backup
 from adjoin.store.connections import Connections
@@ -32,7 +32,7 @@ from adjoin.store.manifest import VECTORS
 from adjoin.store.meter import Meter
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.searching import search
-from adjoin.store.snapshot import Snapshot, StaleSnapshot, find
+from adjoin.store.snapshot import Snapshot, StaleSnapshot, find, one
 from adjoin.store.state import Part, State, View
 from adjoin.store.vectors import STORAGES
 from adjoin.store.writing import Kept, Spool, Writer, change_metadata, delete_ids, delete_seqs, prune_changes
@@ -82,9 +82,7 @@ class EmbeddedEngine:
         self.location = self._connections.location
         self._place = SegmentsFolder(database)
         self._meter = Meter()
-        self._keeper = Keeper(
-            self._connections, self._place, self._state, self._meter.queries, maintain=maintain
-        )
+        self._keeper = Keeper(self._connections, self._place, self._state, self._meter.queries, maintain=maintain)
         try:
             self.collections()
         except BaseException:
@@ -107,15 +105,19 @@ class EmbeddedEngine:
             return _spec(row) if row else None
 
     def create(self, spec: CollectionSpec) -> CollectionSpec:
+        checked = check(spec.index, spec.metric, spec.params, spec.dim)
+        params = {name: checked[name] for name in spec.params}  # those chosen; defaults may become better ones
+        if spec.storage not in STORAGES:
+            raise InvalidOption.unknown("storage", spec.storage, STORAGES)
         with self._connections.write() as connection:
             connection.execute(
                 "INSERT INTO collections (name, metric, dim, embedder, identity, index_name, params, storage, created) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
                 (spec.name, spec.metric, spec.dim, spec.embedder, spec.identity, spec.index,
-                 json.dumps(dict(spec.params), sort_keys=True), spec.storage,
+                 json.dumps(params, sort_keys=True), spec.storage,
                  datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")),
             )  # fmt: skip
-            return _spec(_one(connection, f"SELECT {_SPEC} FROM collections WHERE name = ?", spec.name))
+            return _spec(one(connection, f"SELECT {_SPEC} FROM collections WHERE name = ?", spec.name))
 
     def drop(self, name: str) -> None:
         with self._connections.write() as connection:
@@ -192,7 +194,7 @@ class EmbeddedEngine:
                 held = given
                 connection.execute("UPDATE collections SET dim = ? WHERE key = ?", (given, now.key))
             elif given != held:
-                (embedder,) = _one(connection, "SELECT embedder FROM collections WHERE key = ?", now.key)
+                (embedder,) = one(connection, "SELECT embedder FROM collections WHERE key = ?", now.key)
                 raise DimensionMismatch.of_vector(now.name, held, given, embedder)
 
     def update(self, name: str, changes: Iterable[tuple[Id, Mapping[str, Any]]], *, replace: bool) -> int:
@@ -317,7 +319,9 @@ class EmbeddedEngine:
         def work(connection: apsw.Connection, now: Snapshot) -> dict[bytes, Floats]:
             seq_of: dict[bytes, int] = {}
             for block in rows.blocks(list(dict.fromkeys(text_hashes))):
-                sql = f"SELECT text_hash, seq FROM documents WHERE collection = ? AND text_hash IN ({rows.marks(block)})"
+                sql = (
+                    f"SELECT text_hash, seq FROM documents WHERE collection = ? AND text_hash IN ({rows.marks(block)})"
+                )
                 seq_of.update(connection.execute(sql, (now.key, *block)))
             if not seq_of or now.storage != "float32":  # a rounded vector is not the one that the embedder gave
                 return {}
@@ -352,9 +356,7 @@ class EmbeddedEngine:
                 seqs = _seqs_of(connection, now, ids) if ids is not None else view.chosen(parsed or EVERYTHING).tolist()
                 traces.take(connection, view, seqs)
                 # Those with dead or revised rows too: an earlier state of an erased row may be among them.
-                touched = [
-                    part.segment.id for part in view.parts if part.dead or part.revised or _has_any(part, seqs)
-                ]
+                touched = [part.segment.id for part in view.parts if part.dead or part.revised or _has_any(part, seqs)]
                 delete_seqs(connection, now.key, seqs)
                 if seqs:
                     _touch(connection, now, documents=-len(seqs), removals=True)
@@ -370,9 +372,7 @@ class EmbeddedEngine:
 
     def doctor(self, *, repair: bool = False) -> Diagnosis:
         with self._keeper.building():
-            return examine(
-                self._connections, self._place, self._keeper.rebuild, self._forget_states, repair=repair
-            )
+            return examine(self._connections, self._place, self._keeper.rebuild, self._forget_states, repair=repair)
 
     def rows_without_vectors(self, name: str, ids: Sequence[Id]) -> list[Document]:
         with self._connections.read() as connection:
@@ -405,11 +405,7 @@ class EmbeddedEngine:
                     if connection.execute("SELECT 1 FROM vectors WHERE instr(vector, ?) LIMIT 1", (one,)).fetchone()
                 }  # fmt: skip
             # A segment's vectors are those of its rows, all of them alive when it was written: an equal one is another's.
-            found = [
-                one
-                for one in found
-                if one.piece in traces.pieces - vectors and one.path.name != VECTORS
-            ]
+            found = [one for one in found if one.piece in traces.pieces - vectors and one.path.name != VECTORS]
         places = tuple(dict.fromkeys(f"{one.path.relative_to(self.location)} at {one.offset:,}" for one in found))
         if places:
             raise StoreError(
@@ -459,7 +455,7 @@ class EmbeddedEngine:
         return now
 
     def _embedder(self, connection: apsw.Connection, now: Snapshot) -> str | None:
-        (embedder,) = _one(connection, "SELECT embedder FROM collections WHERE key = ?", now.key)
+        (embedder,) = one(connection, "SELECT embedder FROM collections WHERE key = ?", now.key)
         return str(embedder) if embedder else None
 
     def _state(self, now: Snapshot) -> State:
@@ -506,13 +502,6 @@ class EmbeddedEngine:
 
 
 _SPEC = "name, metric, dim, embedder, identity, index_name, params, storage"
-
-
-def _one(connection: apsw.Connection, sql: str, value: object) -> tuple[Any, ...]:
-    """The one row that there always is."""
-    row: tuple[Any, ...] | None = connection.execute(sql, (value,)).fetchone()
-    assert row is not None
-    return row
 
 
 def _spec(row: tuple[Any, ...]) -> CollectionSpec:

@@ -111,9 +111,7 @@ class _Finder:
                 words = np.frombuffer(chunk, "<u8", max(0, (len(chunk) - shift) // _ANCHOR_BYTES), shift)
                 yield from self._in_words(chunk, words, shift, start)
 
-    def _in_words(
-        self, chunk: bytes, words: NDArray[np.uint64], shift: int, start: int
-    ) -> Iterator[tuple[int, bytes]]:
+    def _in_words(self, chunk: bytes, words: NDArray[np.uint64], shift: int, start: int) -> Iterator[tuple[int, bytes]]:
         likely = np.flatnonzero(self._table[_hashed(words)])
         likely = likely[np.isin(words[likely], self._anchors)]
         for place in likely.tolist():

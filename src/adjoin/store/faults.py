@@ -37,7 +37,7 @@ def _translate(exc: apsw.Error, location: str, write_timeout_s: float) -> Adjoin
             return StoreFull(
                 f"no space left for {location}. Nothing of this call was stored. Free some space and call again."
             )
-        case apsw.IOError() if exc.extendedresult == apsw.SQLITE_IOERR_DATA:
+        case apsw.IOError() if getattr(exc, "extendedresult", 0) == apsw.SQLITE_IOERR_DATA:
             return corrupted(location, "the checksum of a page differs")
         case apsw.IOError():
             return StoreFull(

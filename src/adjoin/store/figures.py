@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from adjoin.store import manifest as names
 from adjoin.store.manifest import Manifest
+from adjoin.store.snapshot import one
 
 if TYPE_CHECKING:
     import apsw
@@ -26,10 +27,11 @@ _PARTS = {
 def figures(connection: apsw.Connection, view: View, store_bytes: int) -> dict[str, Any]:
     """Counts, segments, and bytes for each part. Cost: a pass over the collection's rows in the database."""
     now = view.now
-    count, truncated, content, metadata = connection.execute(
+    count, truncated, content, metadata = one(
+        connection,
         "SELECT count(*), ifnull(sum(truncated), 0), ifnull(sum(octet_length(content)), 0), "
-        "ifnull(sum(octet_length(metadata)), 0) FROM documents WHERE collection = ?", (now.key,),
-    ).fetchone()  # fmt: skip
+        "ifnull(sum(octet_length(metadata)), 0) FROM documents WHERE collection = ?", now.key,
+    )  # fmt: skip
     parts = {"content": content, "metadata": metadata, "vectors": view.tail.count * _row_bytes(view)}
     for part in view.parts:
         for name, size in _sizes(part.segment.manifest).items():

@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
@@ -24,7 +24,7 @@ from adjoin.store.files import DamagedFile
 from adjoin.store.locks import exclusive
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.rebuild import Job, Rebuild, Superseded
-from adjoin.store.snapshot import Snapshot, StaleSnapshot, find
+from adjoin.store.snapshot import Snapshot, StaleSnapshot, find, one
 from adjoin.store.state import State
 
 if TYPE_CHECKING:
@@ -153,10 +153,13 @@ class Keeper:
     def _tail_rows(self, connection: apsw.Connection, now: Snapshot) -> int:
         """Up to a full tail's; more are not counted."""
         most = HURRY * _full(now)
-        (count,) = connection.execute(
+        (count,) = one(
+            connection,
             "SELECT count(*) FROM (SELECT 1 FROM documents WHERE collection = ? AND seq > ? LIMIT ?)",
-            (now.key, now.sealed, most),
-        ).fetchone()
+            now.key,
+            now.sealed,
+            most,
+        )
         return int(count)
 
     # On demand
@@ -166,14 +169,14 @@ class Keeper:
         with self.building():
             self._sweep()
             while (job := self._whole(name)) is not None:
-                self._again(lambda job=job: self.rebuild.run(name, job, queries=self._queries_of(name), progress=progress))
+                self._again(name, job, progress)
             self._give_back(bounded=False)
 
     def rewrite(self, name: str, segments: Sequence[str]) -> None:
         """Make segments anew without the rows that have gone. The caller is `building`."""
         self._sweep()
         for segment in segments:
-            self._again(lambda segment=segment: self.rebuild.run(name, Job((segment,), tail=False)))
+            self._again(name, Job((segment,), tail=False))
 
     @contextmanager
     def building(self) -> Iterator[None]:
@@ -186,10 +189,10 @@ class Keeper:
                 )
             yield
 
-    def _again(self, work: Callable[[], Any]) -> None:
+    def _again(self, name: str, job: Job, progress: Progress | None = None) -> None:
         while True:
             try:
-                work()
+                self.rebuild.run(name, job, queries=self._queries_of(name), progress=progress)
                 return
             except StaleSnapshot:
                 continue
@@ -282,7 +285,8 @@ def _to_merge(segments: Sequence[tuple[str, int, int]], now: Snapshot) -> Job | 
 def _pair(segments: Sequence[tuple[str, int, int]], most: int) -> Job | None:
     """Neighbours that fit into one, as many as do; or one with rows that have gone or changed."""
     for start in range(len(segments)):
-        group, total = [], 0
+        group: list[str] = []
+        total = 0
         for segment, rows, _ in segments[start:]:
             if group and total + rows > most:
                 break

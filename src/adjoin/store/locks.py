@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def _locked(path: Path, latest: float | None) -> int | None:
     return descriptor
 
 
-if os.name == "posix":
+if sys.platform != "win32":
     import fcntl
 
     def _try(descriptor: int) -> bool:

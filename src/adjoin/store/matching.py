@@ -52,7 +52,8 @@ class Matching:
     def _gone_or_changed(self) -> int:
         """How many of the rows that matched when the segment was sealed do not count now, less those that came to."""
         part = self._part
-        assert self._answer is not None and self._where is not None
+        assert self._answer is not None
+        assert self._where is not None
         if part.alive is None and not part.revised:
             return 0
         odd = np.flatnonzero(~part.alive) if part.alive is not None else np.empty(0, np.int64)

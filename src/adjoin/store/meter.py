@@ -157,7 +157,7 @@ def wilson(right: int, wanted: int, z: float = _Z) -> tuple[float, float]:
     middle = share + z * z / (2 * wanted)
     spread = z * float(np.sqrt(share * (1 - share) / wanted + z * z / (4 * wanted * wanted)))
     scale = 1 + z * z / wanted
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+    return max(0.0, min(share, (middle - spread) / scale)), min(1.0, max(share, (middle + spread) / scale))
 
 
 def _corrected(before: float, asked: float, line: RecallLine) -> float:
@@ -170,4 +170,3 @@ def _corrected(before: float, asked: float, line: RecallLine) -> float:
     if line.low > asked:
         return before / 2 if before > 0.01 else 0.0
     return before
-

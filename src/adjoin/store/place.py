@@ -12,7 +12,7 @@ from typing import Final
 from adjoin.store.files import size_of
 
 SEGMENTS: Final = "segments"
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a file system in memory, where there is one
+_MEMORY: Final = Path("/dev/shm")  # a file system in memory, where there is one
 
 
 class SegmentsFolder:

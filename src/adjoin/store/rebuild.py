@@ -19,7 +19,7 @@ from adjoin.store.files import DamagedFile
 from adjoin.store.manifest import Manifest, digest
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.sealing import Draft, Recipe
-from adjoin.store.snapshot import Snapshot, find
+from adjoin.store.snapshot import Snapshot, find, one
 from adjoin.store.state import Part, State, View
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Rebuild:
                 if job.tail:
                     columns.append((_pour_tail(connection, now, draft, view), None))
                 last = self._last(connection, now, parts, job)
-                (change,) = connection.execute("SELECT ifnull(max(n), 0) FROM changes").fetchone()
+                (change,) = one(connection, "SELECT ifnull(max(n), 0) FROM changes")
                 if not draft.rows:
                     draft.discard()
                     return _Gathered(now, _first(parts, now), last, change, None, None)
@@ -128,7 +128,7 @@ class Rebuild:
         if not job.tail:
             return parts[-1].segment.last
         sql = "SELECT ifnull(max(seq), ?) FROM documents WHERE collection = ?"
-        (last,) = connection.execute(sql, (now.sealed, now.key)).fetchone()
+        (last,) = one(connection, sql, now.sealed, now.key)
         return max(int(last), now.sealed)
 
     def _unmoved(self, connection: apsw.Connection, before: Snapshot, job: Job) -> Snapshot:
@@ -146,9 +146,7 @@ def _first(parts: Sequence[Part], now: Snapshot) -> int:
 
 
 def _recipe(connection: apsw.Connection, now: Snapshot, queries: Floats | None) -> Recipe:
-    index, params = connection.execute(
-        "SELECT index_name, params FROM collections WHERE key = ?", (now.key,)
-    ).fetchone()
+    index, params = one(connection, "SELECT index_name, params FROM collections WHERE key = ?", now.key)
     assert now.dim is not None
     return Recipe(now.metric, now.dim, now.storage, index, json.loads(params), queries)
 
@@ -185,7 +183,9 @@ def _refuse_lost(connection: apsw.Connection, now: Snapshot, part: Part) -> None
         except ValueError:
             lost.append(values[0])
     if lost:
-        raise StoreCorrupted(f"the vectors of {len(lost)} rows are lost ({listed(lost)}). Store them again with upsert().")
+        raise StoreCorrupted(
+            f"the vectors of {len(lost)} rows are lost ({listed(lost)}). Store them again with upsert()."
+        )
 
 
 def _pour_tail(connection: apsw.Connection, now: Snapshot, draft: Draft, view: View) -> SealedColumns:

@@ -94,9 +94,7 @@ class Draft:
         self._vectors.close()
         seqs = np.concatenate(self._seqs)
         files.write_array(self._folder / names.SEQS, seqs.astype("<i8"))
-        files.write_guards(
-            self._folder / names.VECTORS, self._folder / names.BLOCKS, self._folder / names.PARITY
-        )
+        files.write_guards(self._folder / names.VECTORS, self._folder / names.BLOCKS, self._folder / names.PARITY)
         self._save(names.COLUMNS, columns.save)
         vectors = _mapped_vectors(self._folder, self._codec, len(seqs))
         made = derive(self._folder, vectors, self._recipe, progress=progress)

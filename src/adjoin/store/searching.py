@@ -18,8 +18,6 @@ from adjoin.store.state import Part, View
 from adjoin.types import Document, Id, Plan, SegmentPlan
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from adjoin.index.base import Built
     from adjoin.index.curve import Choice
     from adjoin.index.measure import Rows
@@ -323,7 +321,9 @@ def _plan(
     if tail is not None:
         answer, count = tail[i], view.tail.count
         lines.append(
-            SegmentPlan("tail", "exact", answer.reason, view.tail.rows, count, count, answer.candidates, None, answer.ms)
+            SegmentPlan(
+                "tail", "exact", answer.reason, view.tail.rows, count, count, answer.candidates, None, answer.ms
+            )
         )
     promised = [one.answers[i].promised for one in searched] or [1.0]
     strategies = list(dict.fromkeys(line.strategy for line in lines)) or ["exact"]

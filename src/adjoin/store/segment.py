@@ -183,7 +183,12 @@ class Segment:
                     self._open(names.INDEX)
                     manifest = self.manifest
                     self._index = load(
-                        manifest.family, path, n=self.n, dim=manifest.dim, metric=self.metric, params=dict(manifest.params)
+                        manifest.family,
+                        path,
+                        n=self.n,
+                        dim=manifest.dim,
+                        metric=self.metric,
+                        params=dict(manifest.params),
                     )
                 except DamagedFile as exc:
                     self._index_damage = exc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adjoin.store.vectors import VectorCodec
 
@@ -43,6 +43,13 @@ class Snapshot:
     def codec(self) -> VectorCodec:
         assert self.dim is not None
         return VectorCodec(self.storage, self.dim)
+
+
+def one(connection: apsw.Connection, sql: str, *values: Any) -> tuple[Any, ...]:
+    """The one row that there always is."""
+    row: tuple[Any, ...] | None = connection.execute(sql, values).fetchone()
+    assert row is not None
+    return row
 
 
 COLUMNS = "key, name, metric, dim, documents, version, removals, revisions, sealed, segments, storage"

@@ -66,13 +66,15 @@ class VectorCodec:
                 records = records.reshape(-1, self.dim)
         if self.storage == "int8":
             floats: Floats = records["bytes"].astype(np.float32)
-            floats *= records["scale"][:, None]
+            floats *= records["scale"][..., None]
             return floats
-        return records.astype(np.float32, copy=False)
+        plain: Floats = records.astype(np.float32, copy=False)
+        return plain
 
     def decode_blob(self, blob: bytes) -> Floats:
         """Shape (dim,), of one record."""
-        return self.decode(np.frombuffer(blob, np.uint8).reshape(1, -1))[0]
+        [vector] = self.decode(np.frombuffer(blob, np.uint8).reshape(1, -1))
+        return np.asarray(vector, np.float32)
 
     def decode_blobs(self, blobs: list[bytes]) -> Floats:
         return self.decode(np.frombuffer(b"".join(blobs), np.uint8).reshape(len(blobs), self.row_bytes))

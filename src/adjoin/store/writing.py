@@ -17,7 +17,7 @@ from adjoin.errors import DuplicateId, InvalidVector, NotFound, listed
 from adjoin.store import rows as row_codec
 from adjoin.store.faults import translated
 from adjoin.store.rows import Encoded, blocks, marks
-from adjoin.store.snapshot import REMOVED, REVISED, Snapshot
+from adjoin.store.snapshot import REMOVED, REVISED, Snapshot, one
 from adjoin.store.vectors import VectorCodec
 from adjoin.types import Id, Metric
 
@@ -160,7 +160,7 @@ def prune_changes(connection: apsw.Connection, now: Snapshot) -> None:
     Those of sealed rows stay until their segment is made anew.
     """
     sql = "SELECT count(*) FROM (SELECT 1 FROM changes WHERE collection = ? AND seq > ? LIMIT ?)"
-    (count,) = connection.execute(sql, (now.key, now.sealed, _MOST_CHANGES)).fetchone()
+    (count,) = one(connection, sql, now.key, now.sealed, _MOST_CHANGES)
     if count == _MOST_CHANGES:
         connection.execute("DELETE FROM changes WHERE collection = ? AND seq > ?", (now.key, now.sealed))
         connection.execute("UPDATE collections SET segments = segments + 1 WHERE key = ?", (now.key,))

@@ -1,0 +1,79 @@
+"""The contract's suite and its page say the same, and a gap that closed does not go unnoticed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from scripts import contract_page
+
+from adjoin.testing.contract import EngineContract, behaviours, number_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_lists_the_behaviours_that_the_suite_tests() -> None:
+    page = (ROOT / "docs" / "engine-contract.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^- \*\*([A-Z]\d+)\*\* (.*)$", page, re.M)) == behaviours()
+    assert page == contract_page.written(), "run scripts/contract_page.py"
+
+
+def test_every_test_of_the_contract_has_a_number_of_its_own() -> None:
+    tests = [getattr(EngineContract, name) for name in dir(EngineContract) if name.startswith("test_")]
+    assert sorted(map(number_of, tests)) == sorted(behaviours())
+
+
+GAPS = """
+import pytest
+from adjoin.store.embedded import EmbeddedEngine
+from adjoin.testing import EngineContract
+
+class TestIt(EngineContract):
+    gaps = {"W1": ("notimpl", "it is not"), "P1": ("never", "memory ends")}
+
+    @pytest.fixture
+    def engine(self):
+        engine = EmbeddedEngine(None)
+        yield engine
+        engine.close()
+"""
+
+
+def test_a_gap_is_expected_to_fail_and_one_that_closed_fails_the_run(tmp_path: Path) -> None:
+    from tests.support.stores import python
+
+    (tmp_path / "test_it.py").write_text(GAPS)
+    chosen = "added_rows or after_reopening or merges"
+    told = python(
+        "import pytest, sys; print('ended', pytest.main(['-ra', '-p', 'no:cacheprovider', '-c', '/dev/null', '--rootdir', *sys.argv[1:]]))",
+        tmp_path, tmp_path, "-k", chosen,
+    )  # fmt: skip
+    assert "1 failed, 1 passed" in told, told
+    assert "1 xfailed" in told
+    assert "[XPASS(strict)] notimpl: it is not" in told
+    assert "never: memory ends" in told
+    assert told.rstrip().endswith("ended 1") or "ended ExitCode.TESTS_FAILED" in told
+
+
+def test_the_suite_shows_what_was_compared(tmp_path: Path) -> None:
+    """Its asserts are rewritten as those in a test file are."""
+    from tests.support.stores import python
+
+    (tmp_path / "test_it.py").write_text(
+        GAPS.replace("EmbeddedEngine(None)\n", "EmbeddedEngine(None)\n        engine.count = lambda *_: 77\n", 1)
+    )
+    told = python(
+        "import pytest, sys; pytest.main(['-p', 'no:cacheprovider', '-c', '/dev/null', '--rootdir', *sys.argv[1:]])",
+        tmp_path, tmp_path, "-k", "rows_are_counted",
+    )  # fmt: skip
+    assert "77" in told
+
+
+@pytest.mark.parametrize("name", ["EngineContract", "TinyEmbedder"])
+def test_the_doubles_are_found_by_name(name: str) -> None:
+    import adjoin.testing
+
+    assert getattr(adjoin.testing, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = adjoin.testing.nothing
