@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import apsw
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
-from adjoin.errors import DimensionMismatch, InvalidOption, NotFound, StoreCorrupted, StoreError, listed
+from adjoin.errors import (
+    DimensionMismatch,
+    InvalidOption,
+    NotFound,
+    StoreCorrupted,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    listed,
+)
 from adjoin.filters import EVERYTHING, OPERATORS, Filter, parse
 from adjoin.index.base import FAMILIES, check
 from adjoin.store import folder, rows
@@ -286,7 +295,7 @@ class EmbeddedEngine:
                     for part in view.parts:
                         _ = part.segment.exact
                 except (StaleSnapshot, DamagedFile) as exc:
-                    tries.after(exc, now)
+                    self._after(exc, tries, now)
                     continue
                 with self._damage_told():
                     yield connection, pause, view
@@ -346,7 +355,8 @@ class EmbeddedEngine:
 
     def optimize(self, name: str, *, progress: Progress | None = None) -> None:
         self.count(name)
-        self._keeper.optimize(name, progress=progress)
+        with self._damage_told():
+            self._keeper.optimize(name, progress=progress)
 
     def erase(self, name: str, *, ids: Sequence[Id] | None = None, where: Where | None = None) -> Erased:
         parsed = None if where is None else parse(where)
@@ -360,8 +370,9 @@ class EmbeddedEngine:
                 delete_seqs(connection, now.key, seqs)
                 if seqs:
                     _touch(connection, now, documents=-len(seqs), removals=True)
-            self._keeper.rewrite(name, touched)
-            return self._looked_for(traces, len(seqs))
+            with self._damage_told(), self._deleted_so_far(len(seqs)):
+                self._keeper.rewrite(name, touched)
+                return self._looked_for(traces, len(seqs))
 
     def recall(self, name: str, *, k: int, budget_s: float) -> RecallReport:
         self.count(name)
@@ -390,6 +401,17 @@ class EmbeddedEngine:
         self._place.close()
 
     # Inside
+
+    @contextlib.contextmanager
+    def _deleted_so_far(self, count: int) -> Iterator[None]:
+        """What stops an erasure half way leaves rows deleted, but their bytes where they were."""
+        try:
+            yield
+        except (StoreFull, StoreLocked) as exc:
+            raise type(exc)(
+                f"{count} rows are deleted, but the files that had them could not be written anew, so something of them "
+                f"may still stand there: {exc} Then call erase(where={{'nothing': 'matches'}}) to write them anew."
+            ) from exc
 
     def _looked_for(self, traces: Traces, deleted: int) -> Erased:
         """Write the database anew, and read every file for what was erased."""
@@ -427,7 +449,12 @@ class EmbeddedEngine:
                 try:
                     return work(connection, now)
                 except (StaleSnapshot, DamagedFile) as exc:
-                    tries.after(exc, now)
+                    self._after(exc, tries, now)
+
+    def _after(self, exc: StaleSnapshot | DamagedFile, tries: _Tries, now: Snapshot) -> None:
+        tries.after(exc, now)
+        if isinstance(exc, DamagedFile):
+            self._states.pop(now.key, None)  # a file may have been put right since it was mapped
 
     def _damaged(self, exc: DamagedFile) -> StoreCorrupted:
         return damaged_file(self.location, exc)

@@ -11,14 +11,16 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from adjoin.store import rows as row_codec
 from adjoin.store.connections import Connections
-from adjoin.store.files import mapped
+from adjoin.store.files import DamagedFile, mapped
+from adjoin.store.folder import DATABASE
 from adjoin.store.manifest import VECTORS
+from adjoin.store.pages import whole
 
 if TYPE_CHECKING:
     import apsw
@@ -95,11 +97,26 @@ def look(folder: Path, pieces: set[bytes]) -> tuple[list[Found], int]:
     found: list[Found] = []
     read = 0
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content = mapped(path)
-            read += len(content)
-            found += [Found(path, offset, piece) for offset, piece in finder.find(content)]
+        content = _bytes_of(path)
+        read += len(content)
+        found += [Found(path, offset, piece) for offset, piece in finder.find(content)]
     return found, read
+
+
+def _bytes_of(path: Path) -> Any:
+    """Of a file; none of one that holds locks and no data, or that went meanwhile, as segments do when they are dropped.
+
+    Closing a file of one's own drops every lock that this process holds on it: the build's, and those with which
+    SQLite keeps other processes from removing the log. So those are not opened, and the database is read its way.
+    """
+    if path.name in (f"{DATABASE}-shm", f"{DATABASE}-build") or not path.is_file():
+        return b""
+    if path.name == DATABASE:
+        return whole(path)
+    try:
+        return mapped(path)
+    except DamagedFile:
+        return b""
 
 
 class _Finder:
