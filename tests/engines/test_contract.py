@@ -77,3 +77,10 @@ def test_the_doubles_are_found_by_name(name: str) -> None:
     assert getattr(adjoin.testing, name).__name__ == name
     with pytest.raises(AttributeError, match="nothing"):
         _ = adjoin.testing.nothing
+
+
+def test_the_table_of_engines_is_what_they_declare() -> None:
+    from scripts import engine_table
+
+    page = (ROOT / "docs" / "engines" / "README.md").read_text(encoding="utf-8")
+    assert page == engine_table.written(), "run scripts/engine_table.py"

