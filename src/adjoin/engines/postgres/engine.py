@@ -16,7 +16,7 @@ from adjoin.engines.postgres.catalogue import Held
 from adjoin.engines.postgres.connections import Connections
 from adjoin.engines.postgres.facts import Sql, as_sql
 from adjoin.engines.postgres.measuring import Curve
-from adjoin.engines.postgres.searching import Searcher, search
+from adjoin.engines.postgres.searching import Many, Searcher, search
 from adjoin.engines.postgres.statements import do, one, run
 from adjoin.errors import NotFound, StoreClosed, StoreError, Unsupported
 from adjoin.filters import OPERATORS, parse
@@ -58,6 +58,7 @@ class PostgresEngine:
         self._exact_below = address.exact_below
         self._connections = Connections(address, write_timeout_s=write_timeout_s)
         self._sampled = checking.Sampled()
+        self._many = Many()
         try:
             with self._connections.write() as connection:
                 schema.prepare(connection, address)
@@ -159,7 +160,7 @@ class PostgresEngine:
         with self._connections.read() as connection:
             held = catalogue.load(connection, name, self.location)
             held.check_dim(request.vectors.shape[1])
-            searcher = Searcher(connection, held, request.where, self._exact_below)
+            searcher = Searcher(connection, held, request.where, self._exact_below, self._many)
             found, curve = search(searcher, request, self.location, (time.perf_counter() - began) * 1000)
         self._sampled.add(held.key, request)
         if curve is not None and curve.fresh:

@@ -33,6 +33,8 @@ _MOST_FETCHED: Final = 20_000  # beyond here all rows are streamed by, and measu
 _STREAM_BYTES: Final = 2**22
 _COUNTED_SHARE: Final = 20  # one in so many rows must match before the index is asked under a filter
 _FLOAT32: Final = 2.0**-24
+_KNOWN_S: Final = 30.0
+_MOST_KNOWN: Final = 1000
 
 
 class Candidate(NamedTuple):
@@ -53,15 +55,37 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
+class Many:
+    """Filters that were seen a moment ago to match many rows, so that they are not counted before each search.
+
+    Only for choosing a way: what a way brings short is made good, and what is told was counted.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[int, str], float] = {}
+
+    def add(self, key: int, where: str) -> None:
+        if len(self._until) >= _MOST_KNOWN:
+            self._until.clear()
+        self._until[key, where] = time.monotonic() + _KNOWN_S
+
+    def knows(self, key: int, where: str) -> bool:
+        return self._until.get((key, where), 0.0) > time.monotonic()
+
+
 class Searcher:
     """Searches of one collection among the rows that match a filter, in the transaction of a connection."""
 
-    def __init__(self, connection: Connection, held: Held, where: Where | None, exact_below: int) -> None:
+    def __init__(
+        self, connection: Connection, held: Held, where: Where | None, exact_below: int, many: Many | None = None
+    ) -> None:
         self.connection = connection
         self.held = held
         self.is_filtered = where is not None
         self._condition: Sql = ("TRUE", []) if where is None else as_sql(parse(where))
+        self._where = parse(where)
         self._exact_below = exact_below
+        self._many = Many() if many is None else many
         self._is_bound = False  # to the index, until the end of the transaction or `unbind`
 
     def choose(self, k: int, recall: float) -> Choice:
@@ -72,7 +96,7 @@ class Searcher:
                 self._why_exact(recall), total, self.count() if self.is_filtered else total, notes=self._hints(total)
             )
         few = max(self._exact_below, total // _COUNTED_SHARE if self.is_filtered else 0)
-        matching = self.count(few + 1) if self.is_filtered else total
+        matching = self._count_few(few) if self.is_filtered else total
         if matching <= few:
             return Choice(f"{matching:,} rows are few enough to compare one by one", total, matching)
         kind = Kind.of(k, filtered=self.is_filtered)
@@ -81,6 +105,16 @@ class Searcher:
             return Choice(reason, total, self.count() if self.is_filtered else matching)
         curve = measuring.load(self.connection, self.held, kind)
         return Choice("by the index", total, None if self.is_filtered else matching, curve)
+
+    def _count_few(self, few: int) -> int:
+        """How many rows match, counting no further than one beyond `few`."""
+        where = self._where.to_json()
+        if self._many.knows(self.held.key, where):
+            return few + 1
+        matching = self.count(few + 1)
+        if matching > few:
+            self._many.add(self.held.key, where)
+        return matching
 
     def _why_exact(self, recall: float) -> str:
         if self.held.metric not in OPERATORS:
