@@ -86,6 +86,24 @@ def test_the_table_of_engines_is_what_they_declare() -> None:
     assert page == engine_table.written(), "run scripts/engine_table.py"
 
 
+def test_the_doubles_need_no_pytest_and_the_suite_says_so() -> None:
+    from tests.support.stores import python
+
+    code = """
+import sys
+sys.modules["pytest"] = sys.modules["hypothesis"] = None
+import adjoin, adjoin.testing
+print(adjoin.testing.TinyEmbedder().dim)
+try:
+    adjoin.testing.EngineContract
+except adjoin.AdjoinError as exc:
+    print(exc)
+"""
+    told = python(code)
+    assert told.startswith("64")
+    assert "pip install 'adjoin[test]'" in told
+
+
 WRONG = """
 import dataclasses
 import pytest

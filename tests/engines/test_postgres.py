@@ -354,6 +354,25 @@ def test_an_index_that_has_lost_much_is_built_anew_and_one_that_has_not_is_left(
     assert index_file(small) is None
 
 
+def test_a_build_that_is_kept_waiting_ends_and_is_begun_anew(url: str) -> None:
+    """CREATE INDEX CONCURRENTLY waits for all who read, and leaves half an index when it gives up."""
+    engine = PostgresEngine(f"{url}&exact_below=100", write_timeout_s=0.3)
+    filled(engine, clustered(1000), "cosine")
+    scan = engine.scan(NAME)
+    next(scan)
+    put(engine, ["later"], clustered(1))
+    with pytest.raises(StoreLocked):
+        engine.optimize(NAME)
+    assert find(engine, clustered(1), 3)[0].plan.strategy == "exact"
+    assert len(list(scan)) == 999
+    assert "was not built to its end" in str(engine.doctor())
+    assert engine.doctor(repair=True).healthy
+    assert engine.doctor().healthy
+    engine.optimize(NAME)
+    assert index_file(engine) is not None
+    engine.close()
+
+
 def index_file(engine: PostgresEngine) -> Any:
     with engine._connections.read() as connection:
         return run(connection, "SELECT pg_relation_filenode(to_regclass('rows_1_near'))").fetchone()[0]  # type: ignore[index]
