@@ -11,7 +11,6 @@ from adjoin.engine import Engine
 from adjoin.store.embedded import EmbeddedEngine
 from adjoin.testing import EngineContract
 
-
 class TestFolder(EngineContract):
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[Engine]:
