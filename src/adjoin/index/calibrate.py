@@ -38,7 +38,7 @@ _FAR: Final = 0.95  # of the rows have their nearest neighbour nearer
 _ALIEN: Final = 0.75  # of far queries have theirs nearer
 _TIED: Final = 1e-6  # of the keys' size: nearer to each other than this, rows count as equally far
 _TIMED: Final = 16
-_DEAR: Final = 16  # of the time: efforts that would take more than such a part of it
+_DEAR: Final = (4, 8, 8)  # parts of the time, by kind of query: an effort that would take more is dear
 _PASSES: Final = 4  # over the rows: for the rows' own neighbours and for three kinds of queries
 _SECONDS_A_TERM: Final = {"manhattan": 3e-9, "chebyshev": 3e-9, "hamming": 3e-9}
 _SECONDS_A_PRODUCT: Final = 1.5e-10
@@ -196,13 +196,12 @@ def _climb(
     costs_us: list[float] = []
     found: list[list[Shares]] = [[] for _ in truths]
     once = [_places(built, truth, depths, built.efforts[-1], threads) if built.nested else None for truth in truths]
-    few_from_us = budget_s / _DEAR / sum(len(truth.queries) for truth in truths) * 1e6
     for effort in built.efforts:
         efforts.append(effort)
         costs_us.append(_cost_us(built, truths[0].queries, effort))
-        for kind, truth, places in zip(found, truths, once, strict=True):
+        for kind, truth, places, part in zip(found, truths, once, _DEAR, strict=True):
             asked = truth
-            if places is None and costs_us[-1] > few_from_us:
+            if places is None and costs_us[-1] * 1e-6 * len(truth.queries) > budget_s / part:
                 asked = truth.part(0, -(-len(truth.queries) // 4))
             there = _places(built, asked, depths, effort, threads) if places is None else places
             kind.append(_recalls(built, asked, there, depths, effort))
