@@ -42,7 +42,7 @@ def main() -> None:
 def cases(name: str) -> list[tuple[str, Metric]]:
     if name == "words":
         return [("graph", "cosine"), ("graph", "euclidean"), ("graph", "dot"), ("ivf", "cosine"), ("lsh", "cosine")]
-    return [("graph", "cosine"), ("hnsw", "cosine")]
+    return [("graph", "cosine")]
 
 
 def report(name: str, family: str, metric: Metric, rows: Matrix, kinds: dict[str, Matrix]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -16,23 +18,32 @@ Matrix = Any
 
 @pytest.fixture(scope="session")
 def lines() -> list[str]:
-    """5,000 different lines of documentation."""
+    """5,000 different lines of documentation, in no order, so that any part stands for the others."""
     found: dict[str, None] = {}
     for item in read_docstrings(whole=True):
         found.update(dict.fromkeys(line.strip() for line in str(item.content).splitlines() if len(line) > 30))
-        if len(found) > 5000:
+        if len(found) > 20_000:
             break
-    return list(found)[:5000]
+    return random.Random(0).sample(list(found), 5000)
 
 
 @pytest.fixture(scope="session")
 def trigrams(lines: list[str]) -> Matrix:
     """Counts of letter trigrams, cast to 48 dimensions: float32 (5000, 48), of all lengths and far from the origin."""
-    random = np.random.default_rng(7)
-    cast = random.standard_normal((4096, 48)).astype(np.float32)
-    vectors = np.zeros((len(lines), 48), np.float32)
-    for vector, line in zip(vectors, lines, strict=True):
-        codes = np.frombuffer(line.encode("utf-32-le"), np.uint32).astype(np.int64)
+    return counted(lines)
+
+
+@pytest.fixture(scope="session")
+def names() -> Matrix:
+    """The same of the names of Python's modules, which are like no line: float32 (about 280, 48)."""
+    return counted(sorted(name for name in sys.stdlib_module_names if len(name) > 3))
+
+
+def counted(texts: list[str]) -> Matrix:
+    cast = np.random.default_rng(7).standard_normal((4096, 48)).astype(np.float32)
+    vectors = np.zeros((len(texts), 48), np.float32)
+    for vector, text in zip(vectors, texts, strict=True):
+        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.int64)
         places = (codes[:-2] * 31 * 31 + codes[1:-1] * 31 + codes[2:]) % len(cast)
         vector += cast[places].sum(axis=0)
     return vectors

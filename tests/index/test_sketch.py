@@ -47,7 +47,7 @@ def test_minhash_agrees_in_each_place_with_the_probability_of_the_jaccard_simila
         found = sketch.similarity(sketch.signature(a), sketch.signature(b))
         assert within_chance(512 * found, 512, similarity)
         expected, measured = expected + similarity, measured + found
-    assert max(s for *_, s in pairs) > 0.7
+    assert max(s for *_, s in pairs) > 0.6
     assert min(s for *_, s in pairs) < 0.1
     assert measured / len(pairs) == pytest.approx(expected / len(pairs), abs=0.01)
 
