@@ -11,6 +11,7 @@ from adjoin.engine import Engine
 from adjoin.store.embedded import EmbeddedEngine
 from adjoin.testing import EngineContract
 
+
 class TestFolder(EngineContract):
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[Engine]:

@@ -142,7 +142,7 @@ def test_an_erasure_does_not_let_go_of_the_locks_on_the_store(tmp_path: Path) ->
 
 @pytest.fixture
 def sizes(tmp_path: Path) -> Iterator[Callable[[], int]]:
-    yield lambda: size_of(tmp_path / "s")
+    return lambda: size_of(tmp_path / "s")
 
 
 def settled(condition: Callable[[], bool], timeout_s: float = 20) -> bool:

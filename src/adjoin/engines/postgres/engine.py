@@ -276,6 +276,9 @@ class PostgresEngine:
         looked += ["indexes by amcheck"] if amcheck else []
         return Diagnosis(tuple(findings), tuple(looked))
 
+    def rows_without_vectors(self, name: str, ids: Sequence[Id]) -> list[Document]:
+        return self.get(name, ids)  # a row and its vector are one here
+
     def close(self) -> None:
         self._connections.close()
 
