@@ -117,6 +117,13 @@ class Connections:
                 return False
             return row is not None and not row[0]
 
+    def bring_up_to_date(self) -> None:
+        """Bring a database of an earlier format to this one, in one transaction."""
+        if not self.in_memory:
+            with self.alone() as connection:
+                if schema.version_of(connection) < schema.VERSION:
+                    schema.migrate(connection)
+
     def let_go(self) -> None:
         """Close what is idle, so that nothing read before is remembered."""
         with self._guard:

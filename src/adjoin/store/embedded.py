@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import apsw
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
-from adjoin.errors import DimensionMismatch, InvalidOption, NotFound, StoreCorrupted, StoreError, listed
+from adjoin.errors import (
+    DimensionMismatch,
+    InvalidOption,
+    NotFound,
+    StoreCorrupted,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    listed,
+)
 from adjoin.filters import EVERYTHING, OPERATORS, Filter, parse
 from adjoin.index.base import FAMILIES, check
 from adjoin.store import folder, rows
@@ -28,7 +37,6 @@ from adjoin.store.faults import corrupted, damaged_file
 from adjoin.store.figures import figures
 from adjoin.store.files import DamagedFile, size_of
 from adjoin.store.keeper import Keeper
-from adjoin.store.manifest import VECTORS
 from adjoin.store.meter import Meter
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.searching import search
@@ -84,6 +92,7 @@ class EmbeddedEngine:
         self._meter = Meter()
         self._keeper = Keeper(self._connections, self._place, self._state, self._meter.queries, maintain=maintain)
         try:
+            self._connections.bring_up_to_date()
             self.collections()
         except BaseException:
             self._connections.abandon()
@@ -286,7 +295,7 @@ class EmbeddedEngine:
                     for part in view.parts:
                         _ = part.segment.exact
                 except (StaleSnapshot, DamagedFile) as exc:
-                    tries.after(exc, now)
+                    self._after(exc, tries, now)
                     continue
                 with self._damage_told():
                     yield connection, pause, view
@@ -346,7 +355,8 @@ class EmbeddedEngine:
 
     def optimize(self, name: str, *, progress: Progress | None = None) -> None:
         self.count(name)
-        self._keeper.optimize(name, progress=progress)
+        with self._damage_told():
+            self._keeper.optimize(name, progress=progress)
 
     def erase(self, name: str, *, ids: Sequence[Id] | None = None, where: Where | None = None) -> Erased:
         parsed = None if where is None else parse(where)
@@ -360,8 +370,9 @@ class EmbeddedEngine:
                 delete_seqs(connection, now.key, seqs)
                 if seqs:
                     _touch(connection, now, documents=-len(seqs), removals=True)
-            self._keeper.rewrite(name, touched)
-            return self._looked_for(traces, len(seqs))
+            with self._damage_told(), self._deleted_so_far(len(seqs)):
+                self._keeper.rewrite(name, touched)
+                return self._looked_for(traces, len(seqs))
 
     def recall(self, name: str, *, k: int, budget_s: float) -> RecallReport:
         self.count(name)
@@ -391,6 +402,17 @@ class EmbeddedEngine:
 
     # Inside
 
+    @contextlib.contextmanager
+    def _deleted_so_far(self, count: int) -> Iterator[None]:
+        """What stops an erasure half way leaves rows deleted, but their bytes where they were."""
+        try:
+            yield
+        except (StoreFull, StoreLocked) as exc:
+            raise type(exc)(
+                f"{count} rows are deleted, but the files that had them could not be written anew, so something of them "
+                f"may still stand there: {exc} Then call erase(where={{'nothing': 'matches'}}) to write them anew."
+            ) from exc
+
     def _looked_for(self, traces: Traces, deleted: int) -> Erased:
         """Write the database anew, and read every file for what was erased."""
         emptied = rewrite_database(self._connections)
@@ -399,13 +421,8 @@ class EmbeddedEngine:
         found, read = look(Path(self.location), traces.pieces)
         if found:
             with self._connections.read() as connection:
-                traces.forget_living(connection, {one.piece for one in found})
-                vectors = {
-                    one for one in {one.piece for one in found}
-                    if connection.execute("SELECT 1 FROM vectors WHERE instr(vector, ?) LIMIT 1", (one,)).fetchone()
-                }  # fmt: skip
-            # A segment's vectors are those of its rows, all of them alive when it was written: an equal one is another's.
-            found = [one for one in found if one.piece in traces.pieces - vectors and one.path.name != VECTORS]
+                traces.forget_living(connection, found)
+            found = [one for one in found if one.piece in traces.pieces]
         places = tuple(dict.fromkeys(f"{one.path.relative_to(self.location)} at {one.offset:,}" for one in found))
         if places:
             raise StoreError(
@@ -432,7 +449,12 @@ class EmbeddedEngine:
                 try:
                     return work(connection, now)
                 except (StaleSnapshot, DamagedFile) as exc:
-                    tries.after(exc, now)
+                    self._after(exc, tries, now)
+
+    def _after(self, exc: StaleSnapshot | DamagedFile, tries: _Tries, now: Snapshot) -> None:
+        tries.after(exc, now)
+        if isinstance(exc, DamagedFile):
+            self._states.pop(now.key, None)  # a file may have been put right since it was mapped
 
     def _damaged(self, exc: DamagedFile) -> StoreCorrupted:
         return damaged_file(self.location, exc)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import apsw
 
@@ -52,6 +54,23 @@ def _translate(exc: apsw.Error, location: str, write_timeout_s: float) -> Adjoin
             )
         case _:
             return StoreError(f"{location}: {exc}")
+
+
+NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def refusals_told(location: str) -> Iterator[None]:
+    """Turn what the system refuses inside, where files are written, into an AdjoinError that says what to do."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in NO_SPACE:
+            raise StoreFull(
+                f"no space left for {location}. No file was left by halves, and nothing that was stored is lost. "
+                "Free some space and call again."
+            ) from exc
+        raise StoreError(f"a file in {location} cannot be written or read: {exc.strerror or exc}.") from exc
 
 
 def damaged_file(location: str, exc: DamagedFile) -> StoreCorrupted:

@@ -42,6 +42,7 @@ _FEW_DEAD: Final = 500
 _SPARE_PAGES: Final = 512  # of the database, that may stay unused
 _PAGES_AT_ONCE: Final = 2048
 _IDLE_S: Final = 20.0
+_ALL: Final = 2**63 - 1
 _MEMORY_SHARE: Final = 3  # a build may take a third of the machine's memory
 
 
@@ -142,7 +143,7 @@ class Keeper:
             if now is None or now.dim is None:
                 return None
             tail = self._tail_rows(connection, now)
-            segments = list(connection.execute(_SEGMENTS, (now.key,)))
+            segments = list(connection.execute(_SEGMENTS, (_ALL, now.key)))
             if tail >= _full(now):
                 return Job((), tail=True)
             for segment, rows, dead in segments:
@@ -165,10 +166,14 @@ class Keeper:
     # On demand
 
     def optimize(self, name: str, *, progress: Progress | None = None) -> None:
-        """Seal and merge all that one segment may hold, and give unused space back."""
+        """Seal and merge all that one segment may hold, and give unused space back.
+
+        What others write meanwhile is left for the next time, or this would not end while they do.
+        """
         with self.building():
             self._sweep()
-            while (job := self._whole(name)) is not None:
+            until = self._newest()
+            while (job := self._whole(name, until)) is not None:
                 self._again(name, job, progress)
             self._give_back(bounded=False)
 
@@ -190,24 +195,36 @@ class Keeper:
             yield
 
     def _again(self, name: str, job: Job, progress: Progress | None = None) -> None:
+        missed = False
         while True:
             try:
                 self.rebuild.run(name, job, queries=self._queries_of(name), progress=progress)
                 return
             except StaleSnapshot:
                 continue
+            except DamagedFile:  # or the collection was dropped, which a second look tells
+                if missed:
+                    raise
+                missed = True
             except Superseded:
                 return
 
-    def _whole(self, name: str) -> Job | None:
+    def _newest(self) -> tuple[int, int]:
+        """The last seq that was given, and the number of the last change."""
+        with self._connections.read() as connection:
+            last = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
+            return last.get("documents", 0), last.get("changes", 0)
+
+    def _whole(self, name: str, until: tuple[int, int]) -> Job | None:
         """The next step towards as few segments as there may be; None when there is nothing to do."""
         with self._connections.read() as connection:
             now = find(connection, name)
             if now is None or now.dim is None:
                 return None
-            segments = list(connection.execute(_SEGMENTS, (now.key,)))
+            segments = list(connection.execute(_SEGMENTS, (until[1], now.key)))
             tail = connection.execute(
-                "SELECT 1 FROM documents WHERE collection = ? AND seq > ? LIMIT 1", (now.key, now.sealed)
+                "SELECT 1 FROM documents WHERE collection = ? AND seq > ? AND seq <= ? LIMIT 1",
+                (now.key, now.sealed, until[0]),
             ).fetchone()
         most = most_rows(now)
         if tail is not None:
@@ -262,7 +279,7 @@ class Keeper:
 
 _SEGMENTS = (
     "SELECT s.id, s.rows, (SELECT count(*) FROM changes c WHERE c.collection = s.collection "
-    "AND c.seq BETWEEN s.first AND s.last) FROM segments s WHERE s.collection = ? ORDER BY s.first"
+    "AND c.seq BETWEEN s.first AND s.last AND c.n <= ?) FROM segments s WHERE s.collection = ? ORDER BY s.first"
 )
 
 

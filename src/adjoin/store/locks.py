@@ -23,7 +23,7 @@ def exclusive(path: Path, *, wait_s: float | None) -> Iterator[bool]:
     wait_s: None waits for ever. Threads of one process exclude each other too. A forked child does not inherit it.
     """
     latest = None if wait_s is None else time.monotonic() + wait_s
-    mine = _lock_of(str(path))
+    mine = _lock_of(os.path.realpath(path))
     if not mine.acquire(timeout=-1 if wait_s is None else wait_s):
         yield False
         return

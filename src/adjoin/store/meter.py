@@ -6,9 +6,11 @@ Nothing of it is written to disk. What is measured also corrects what curves pro
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -72,6 +74,11 @@ class Meter:
         self._ears: dict[str, _Ear] = {}
         self._lock = threading.Lock()
         self._quiet = threading.local()
+        _living.add(self)
+
+    def after_fork(self) -> None:
+        """In a child the thread that held the lock is not there to let it go."""
+        self._lock = threading.Lock()
 
     def heard(self, name: str, request: SearchRequest) -> None:
         """Remember a search that may be less than exact. Cost: a few microseconds."""
@@ -119,6 +126,18 @@ class Meter:
         if ear is not None:
             ear.correction = _corrected(ear.correction, wanted_recall, lines[0])
         return RecallReport(wanted_recall, tuple(lines), time.monotonic() - began)
+
+
+_living: weakref.WeakSet[Meter] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for meter in list(_living):
+        meter.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _compare(name: str, search: Search, query: _Heard, k: int) -> tuple[int, int, float]:

@@ -50,6 +50,12 @@ def examine_pages(folder: Path, *, repair: bool) -> list[Finding]:
     return findings
 
 
+def whole(path: Path) -> bytes:
+    """All bytes of a database."""
+    with _file(path, writable=False) as file:
+        return file.xRead(file.xFileSize(), 0)
+
+
 def _page_size(file: apsw.VFSFile, size: int) -> int | None:
     """That of the header where its page is sound or can be mended; the header itself may be what is damaged."""
     for page_size in _SIZES:

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from adjoin import metadata as metadata_codec
-from adjoin.errors import StoreCorrupted, listed
+from adjoin.errors import AdjoinError, StoreCorrupted, listed
 from adjoin.sealed import SealedColumns
 from adjoin.store import rows as row_codec
 from adjoin.store.connections import Connections
-from adjoin.store.faults import corrupted
+from adjoin.store.faults import corrupted, refusals_told
 from adjoin.store.files import DamagedFile
 from adjoin.store.manifest import Manifest, digest
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.sealing import Draft, Recipe
-from adjoin.store.snapshot import Snapshot, find, one
-from adjoin.store.state import Part, State, View
+from adjoin.store.snapshot import REMOVED, REVISED, Snapshot, find, one
+from adjoin.store.state import Part, State
+from adjoin.store.writing import tell
 
 if TYPE_CHECKING:
     import apsw
@@ -44,12 +45,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class _Gathered:
+    """What was read, as of one moment. change: the last that was logged by then. hashes: of the tail's rows, in order."""
+
     now: Snapshot
     first: int
     last: int
     change: int
     draft: Draft | None
     columns: SealedColumns | None
+    hashes: bytes = b""
 
 
 class Rebuild:
@@ -76,7 +80,10 @@ class Rebuild:
         Readers go on with what they have; rows that go, or whose metadata changes, while the build runs are told to
         the new segment by the log of changes.
         """
-        gathered = self._gather(name, job, queries, salvage=salvage)
+        with refusals_told(self._connections.location):
+            self._run(self._gather(name, job, queries, salvage=salvage), job, progress)
+
+    def _run(self, gathered: _Gathered, job: Job, progress: Progress | None) -> None:
         draft = gathered.draft
         try:
             sealed = None
@@ -88,14 +95,25 @@ class Rebuild:
                     connection.execute("DELETE FROM segments WHERE id = ?", (segment,))
                 if sealed is not None:
                     _name(connection, now, sealed.manifest)
+                if job.tail and now.segments != gathered.now.segments:
+                    _tell_again(connection, now, gathered)
                 _settle(connection, now, gathered, job)
                 if sealed is not None and sealed.index is not None:
                     self._state_of(now).adopt(sealed.manifest.id, sealed.index)
         except BaseException:
-            if draft is not None:
+            if draft is not None and not self._may_be_named(draft):
                 draft.discard()
             raise
         self._place.remove(job.segments)
+
+    def _may_be_named(self, draft: Draft) -> bool:
+        """Whether the database has it after all: an interrupt may come when COMMIT is done. In doubt the next build
+        removes what is not named."""
+        try:
+            with self._connections.read() as connection:
+                return connection.execute("SELECT 1 FROM segments WHERE id = ?", (draft.id,)).fetchone() is not None
+        except AdjoinError:
+            return True
 
     def _gather(self, name: str, job: Job, queries: Floats | None, *, salvage: bool) -> _Gathered:
         """Pour the rows into a draft, as of one moment."""
@@ -103,16 +121,18 @@ class Rebuild:
             now = find(connection, name)
             if now is None or now.dim is None:
                 raise Superseded
-            state = self._state_of(now)
-            view = state.view(connection, now, salvage=salvage)
+            # What is salvaged is seen by this build alone: no search may take zeros for what was stored.
+            state = State(self._connections.location, self._place, salvage=True) if salvage else self._state_of(now)
+            view = state.view(connection, now)
             parts = [part for part in view.parts if part.segment.id in job.segments]
             if len(parts) != len(job.segments):
                 raise Superseded
             draft = Draft(self._place.make(), _recipe(connection, now, queries))
+            hashes = bytearray()
             try:
                 columns = [_pour_part(connection, now, draft, part, salvage=salvage) for part in parts]
                 if job.tail:
-                    columns.append((_pour_tail(connection, now, draft, view), None))
+                    columns.append((_pour_tail(connection, now, draft, hashes), None))
                 last = self._last(connection, now, parts, job)
                 (change,) = one(connection, "SELECT ifnull(max(n), 0) FROM changes")
                 if not draft.rows:
@@ -122,7 +142,7 @@ class Rebuild:
             except BaseException:
                 draft.discard()
                 raise
-            return _Gathered(now, _first(parts, now), last, change, draft, merged)
+            return _Gathered(now, _first(parts, now), last, change, draft, merged, bytes(hashes))
 
     def _last(self, connection: apsw.Connection, now: Snapshot, parts: Sequence[Part], job: Job) -> int:
         if not job.tail:
@@ -188,21 +208,22 @@ def _refuse_lost(connection: apsw.Connection, now: Snapshot, part: Part) -> None
         )
 
 
-def _pour_tail(connection: apsw.Connection, now: Snapshot, draft: Draft, view: View) -> SealedColumns:
+def _pour_tail(connection: apsw.Connection, now: Snapshot, draft: Draft, hashes: bytearray) -> SealedColumns:
     codec = now.codec
     sql = (
-        "SELECT d.seq, d.metadata, v.vector FROM documents d LEFT JOIN vectors v USING (seq) "
+        "SELECT d.seq, d.metadata, d.row_hash, v.vector FROM documents d LEFT JOIN vectors v USING (seq) "
         "WHERE d.collection = ? AND d.seq > ? ORDER BY d.seq"
     )
     cursor = connection.execute(sql, (now.key, now.sealed))
 
     def rows() -> Iterator[dict[str, Any]]:
         while block := [row for _, row in zip(range(_BLOCK_ROWS), cursor, strict=False)]:
-            for seq, _, vector in block:
+            for seq, _, _, vector in block:
                 if not isinstance(vector, bytes) or len(vector) != codec.row_bytes:
                     raise corrupted(now.name, f"the vector of row {seq} is missing or has another length")
-            draft.pour([seq for seq, _, _ in block], b"".join(vector for _, _, vector in block))
-            for _, text, _ in block:
+            draft.pour([seq for seq, *_ in block], b"".join(vector for *_, vector in block))
+            hashes.extend(b"".join(row_hash for _, _, row_hash, _ in block))
+            for _, text, _, _ in block:
                 yield metadata_codec.decode(text)
 
     return SealedColumns.build(rows())
@@ -214,6 +235,22 @@ def _name(connection: apsw.Connection, now: Snapshot, manifest: Manifest) -> Non
         "INSERT INTO segments (id, collection, first, last, rows, manifest, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (manifest.id, now.key, manifest.first, manifest.last, manifest.rows, text, digest(text)),
     )
+
+
+def _tell_again(connection: apsw.Connection, now: Snapshot, gathered: _Gathered) -> None:
+    """Find out from the rows themselves which of the tail have gone or changed while the build ran.
+
+    Whoever changed so many of them that the log became long has cut it short, for readers then read the tail afresh;
+    but the new segment needs every word of it.
+    """
+    assert gathered.draft is not None
+    seqs = [seq for seq in gathered.draft.seqs.tolist() if seq > gathered.now.sealed]
+    size = len(gathered.hashes) // max(1, len(seqs))
+    sql = "SELECT seq, row_hash FROM documents WHERE collection = ? AND seq > ? AND seq <= ?"
+    living = dict(connection.execute(sql, (now.key, gathered.now.sealed, gathered.last)))
+    before = {seq: gathered.hashes[i * size : (i + 1) * size] for i, seq in enumerate(seqs)}
+    tell(connection, now.key, [seq for seq in seqs if seq not in living], REMOVED)
+    tell(connection, now.key, [seq for seq in seqs if seq in living and living[seq] != before[seq]], REVISED)
 
 
 def _settle(connection: apsw.Connection, now: Snapshot, gathered: _Gathered, job: Job) -> None:

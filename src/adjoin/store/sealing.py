@@ -6,6 +6,8 @@ leaves a folder that nobody names, which the next builder removes.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 FLAT_BELOW: Final = 4096  # rows: fewer are searched exactly in less time than a graph takes
 _BLOCK_ELEMENTS: Final = 2**20
+_BALLAST_BYTES: Final = 2**18  # more than any kernel holds back before it writes
 _STEPS: Final = 100  # of a build, as its progress counts them
 
 
@@ -78,13 +81,18 @@ class Draft:
     def rows(self) -> int:
         return sum(map(len, self._seqs))
 
+    @property
+    def seqs(self) -> NDArray[np.int64]:
+        return np.concatenate(self._seqs) if self._seqs else np.empty(0, np.int64)
+
     def pour(self, seqs: Sequence[int] | NDArray[np.int64], records: bytes | memoryview) -> None:
         """Further rows: their seqs and their records, one after the other."""
         self._seqs.append(np.asarray(seqs, np.int64))
         self._vectors.write(records)
 
     def discard(self) -> None:
-        self._vectors.close()
+        with contextlib.suppress(OSError):  # a full disk refuses what was still to be written, once more
+            self._vectors.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def finish(self, columns: SealedColumns, *, progress: Progress | None = None) -> Sealed:
@@ -92,7 +100,7 @@ class Draft:
         self._vectors.flush()
         files.sync(self._vectors.fileno())
         self._vectors.close()
-        seqs = np.concatenate(self._seqs)
+        seqs = self.seqs
         files.write_array(self._folder / names.SEQS, seqs.astype("<i8"))
         files.write_guards(self._folder / names.VECTORS, self._folder / names.BLOCKS, self._folder / names.PARITY)
         self._save(names.COLUMNS, columns.save)
@@ -105,8 +113,8 @@ class Draft:
             centre=tuple(made.centre.tolist()), costs=made.costs,
             curve=None if made.curve is None else made.curve.to_json(), notes=made.notes, made_by=_versions(),
         )  # fmt: skip
-        files.sync_folder(self._folder)
-        files.sync_folder(self._folder.parent)
+        for folder in (self._folder, self._folder.parent, self._folder.parent.parent):
+            files.sync_folder(folder)
         return Sealed(manifest, made.index)
 
     def _save(self, name: str, save: Callable[[Path], object]) -> None:
@@ -143,9 +151,29 @@ def derive(folder: Path, vectors: Vectors, recipe: Recipe, *, progress: Progress
     index, curve, notes = build_calibrated(
         family, matrix, recipe.metric, dict(recipe.params), queries=recipe.queries, seed=recipe.seed, progress=progress
     )
-    index.save(folder / names.INDEX)
-    files.sync_file(folder / names.INDEX)
+    _save(index, folder / names.INDEX)
     return Derived(index.family, index.params, index, curve, costs, centre, tuple(notes))
+
+
+def _save(index: Built, path: Path) -> None:
+    """Kernels say what the system refuses in words of their own, and of the last bytes they say nothing."""
+    try:
+        index.save(path)
+        files.sync_file(path)
+    except RuntimeError as exc:
+        _refuse_full(path.parent)
+        raise OSError(errno.EIO, f"the index cannot be written: {exc}") from exc
+    _refuse_full(path.parent)
+
+
+def _refuse_full(folder: Path) -> None:
+    """Raises OSError if there is no space for a little more: then the end of a file may not have been written either."""
+    ballast = folder / "ballast"
+    try:
+        with files.writing(ballast) as file:
+            file.write(bytes(_BALLAST_BYTES))
+    finally:
+        ballast.unlink(missing_ok=True)
 
 
 def _mapped_vectors(folder: Path, codec: VectorCodec, rows: int) -> Vectors:

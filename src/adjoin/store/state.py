@@ -128,7 +128,8 @@ class View:
 class State:
     """One collection in memory. `view` takes a connection inside a read transaction."""
 
-    def __init__(self, location: str, place: SegmentsFolder) -> None:
+    def __init__(self, location: str, place: SegmentsFolder, *, salvage: bool = False) -> None:
+        """salvage: open segments although their vectors are damaged."""
         self._location = location
         self._place = place
         self._lock = threading.RLock()
@@ -137,7 +138,7 @@ class State:
         self._tail = Tail(location)
         self._last_change = 0
         self._adopted: dict[str, Any] = {}
-        self._salvage = False
+        self._salvage = salvage
 
     def view(
         self,
@@ -146,16 +147,12 @@ class State:
         *,
         where: Filter | None = None,
         vectors: bool = False,
-        salvage: bool = False,
     ) -> View:
         """The rows as this transaction sees them; `where` is asked of the tail alone, segments are the planner's.
-
-        salvage: open segments although their vectors are damaged.
 
         Raises StaleSnapshot if another thread has already moved past this transaction. Cost: only what changed.
         """
         with self._lock:
-            self._salvage = salvage
             if self._seen is None or now.version != self._seen.version:
                 self._follow(connection, now)
             return View(now, self._parts, self._tail.load(connection, now, where=where, vectors=vectors))
