@@ -45,7 +45,8 @@ def compare_indexes(
 
     rows: a random sample of so many is measured with, or all there are. families: names, or names with parameters, as
     `Database.collection` takes them: `{"hnsw": {"m": 32}}`; by default all, each with its defaults. `flat` always comes along.
-    queries: texts or vectors, asked instead of rows. By default up to 400 rows are taken out of the sample and asked.
+    queries: texts or vectors. By default the process's own live queries, up to 400, if it has asked enough (`Collection.
+    live_queries`); else as many rows are taken out of the sample and asked.
     progress: called with (done, total).
     Cost: reads the collection once, builds every index, holds the sample and one index in memory.
     """
@@ -123,6 +124,9 @@ def _queries(
     """Queries, the rows that they are asked of, and what the queries are."""
     if given is not None:
         return _as_vectors(collection, given), sample, "yours"
+    live = collection.live_queries()
+    if live is not None:
+        return random.permutation(live)[:MOST_QUERIES], sample, "live ones"
     count = min(MOST_QUERIES, len(sample) // _A_QUERY)
     if not count:  # too few rows to do without any
         return sample, sample, "the rows themselves"

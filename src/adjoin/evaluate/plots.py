@@ -124,6 +124,8 @@ def draw(comparison: IndexComparison, path: str | os.PathLike[str]) -> None:
 
 
 def _fill(axes: Any, comparison: IndexComparison) -> None:
+    from matplotlib.ticker import LogLocator
+
     for family in comparison.families:
         _draw_family(axes, [row for row in comparison.rows if row.family == family])
     least = _least(comparison)
@@ -143,6 +145,7 @@ def _fill(axes: Any, comparison: IndexComparison) -> None:
     axes.set_xticks([tick for tick in _TICKS if tick >= least], [f"{tick:g}" for tick in _TICKS if tick >= least])
     axes.set_xticks([], minor=True)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(lambda us, _: _label(us))
     axes.grid(visible=True, which="major", color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -157,7 +160,9 @@ def _fill(axes: Any, comparison: IndexComparison) -> None:
         comparison.recall, 0.99, f" asked: {comparison.recall:g}", transform=axes.get_xaxis_transform(), va="top", ha="left",
         fontsize=9, color="#666666",
     )  # fmt: skip
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, title="bytes a vector", alignment="left")
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, title="index, bytes a vector", alignment="left"
+    )
 
 
 def _draw_family(axes: Any, rows: list[IndexRow]) -> None:
