@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named, and writes what they print to docs/benchmarks.md with the machine and versions.
 
-python benchmarks/run.py [startup embedding add tail filters reindex …]
+python benchmarks/run.py [startup embedding add tail filters indexes reindex …]
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ BENCHMARKS = {
     "add": "Storing",
     "tail": "Exact search",
     "filters": "Filters on sealed rows",
+    "indexes": "Indexes compared",
     "reindex": "Indexing twice",
 }
-PACKAGES = ("numpy", "apsw", "onnxruntime", "tokenizers")
+PACKAGES = ("numpy", "apsw", "faiss-cpu", "rabitqlib", "onnxruntime", "tokenizers")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.errors import InvalidOption
+from adjoin.types import as_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,6 +128,9 @@ class IndexComparison:
         if len(self.rows) > 1:
             parts += ["", in_text(self)]
         return "\n".join([*parts, "", self.advice()])
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
 
     def table(self) -> str:
         """A line for each family: the effort that keeps the asked recall, or else its best."""
