@@ -201,6 +201,27 @@ def test_erase_leaves_no_byte_and_says_how_many_it_read(sealed: Path) -> None:
     assert as_json("stats", "--db", "notes.adjoin", cwd=sealed)["collections"][0]["documents"] == 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+@pytest.mark.parametrize(("answer", "left", "status"), [("n", 5, 1), ("y", 3, 0)])
+def test_erase_asks_at_a_terminal(sealed: Path, answer: str, left: int, status: int) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    words = ["erase", "--where", '{"year": {"$exists": true}}', "--db", "notes.adjoin"]
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            [sys.executable, "-m", "adjoin", *words],
+            cwd=sealed, env=ENVIRONMENT, stdin=theirs, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Erase 2 rows? [y/N]" in done.stdout
+    assert as_json("stats", "--db", "notes.adjoin", cwd=sealed)["collections"][0]["documents"] == left
+
+
 def _indexed_at(folder: Path) -> Path:
     """Where the file about Seoul was when it was indexed."""
     (hit,) = as_json("search", "수도", "-k", "1", "--db", "notes.adjoin", cwd=folder)["hits"]

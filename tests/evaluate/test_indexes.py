@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -139,6 +140,13 @@ def test_the_advice_says_by_how_much_and_what_fewer_bytes_cost() -> None:
     assert BY_HAND.advice(1.0).startswith(
         "Exact search is best here: no index keeps a recall of 1 in less than its 4.0 ms."
     )
+
+
+def test_exact_search_is_not_praised_for_rows_that_were_not_measured() -> None:
+    few = replace(BY_HAND, rows=BY_HAND.rows[:1])
+    assert "measure with more of the 100,000" in few.advice()
+    assert "measure with more" not in replace(few, stored=50_400).advice()
+    assert "measure with more" not in BY_HAND.advice()
 
 
 def test_the_text_has_the_choice_the_table_and_a_plot() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FLAT: Final = "flat"
+_MANY_MORE: Final = 1.3  # times as many rows as were measured
 _ALIKE: Final = 1.1  # times as long, and less: no one would feel the difference
 
 
@@ -98,6 +99,10 @@ class IndexComparison:
                 if len(self.families) > 1
                 else f"Exact search is best here: it takes {_time(best.us)}, and finds all."
             ]
+            if self.stored > _MANY_MORE * self.measured:
+                said.append(
+                    f"But its time grows with the rows, and an index's hardly: measure with more of the {self.stored:,}."
+                )
         else:
             said = [
                 f"Choose {best.name}: it finds {best.recall:.1%} of the {self.k} nearest (at least {best.low:.1%}) "

@@ -48,6 +48,7 @@ def compare_indexes(
     queries: texts or vectors. By default the process's own live queries, up to 400, if it has asked enough (`Collection.
     live_queries`); else as many rows are taken out of the sample and asked.
     progress: called with (done, total).
+    All queries get the same effort, where the store gives more to those that lie far from all rows.
     Cost: reads the collection once, builds every index, holds the sample and one index in memory.
     """
     _check(k, recall, rows)
