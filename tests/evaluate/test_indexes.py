@@ -239,6 +239,8 @@ def test_texts_are_asked_of_a_collection_that_embeds(lines: list[str]) -> None:
     found = compare_indexes(notes, families=["hnsw"], queries=["how do I copy a folder?", "두 날짜의 차이"], k=2)
     assert (found.dim, found.queries, found.measured) == (384, 2, 300)
     assert found.rows[-1].recall == 1.0
+    assert found.notes == ()
+    assert any("measure with questions" in note for note in compare_indexes(notes, families=["flat"]).notes)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def compare_indexes(
     random = np.random.default_rng(seed)
     sample = _sample(collection, stored, rows, random, bar)
     asked, kept, asked_by = _queries(collection, queries, sample, random)
-    storage = str(collection.stats()["storage"])
+    stats = collection.stats()
+    storage = str(stats["storage"])
     found, notes = list[IndexRow](), list[str]()
     if len(kept):
         found, notes = _measured(kept, asked, metric, storage, k, chosen, seed, bar)
@@ -67,6 +68,11 @@ def compare_indexes(
         notes.append(
             f"measured on {len(kept):,} rows; with all {stored:,} flat takes {stored / len(kept):.1f} times as long, "
             "an index little longer at a little less recall"
+        )
+    if found and stats["embedder"] and asked_by.startswith("rows"):
+        notes.append(
+            "rows taken out are easier to find neighbours for than questions, which an embedder puts farther away; "
+            "measure with questions if you have some"
         )
     return IndexComparison(
         collection.name, metric, collection.dim or 0, k, recall, stored, len(kept), len(asked), asked_by,
@@ -130,7 +136,7 @@ def _queries(
         return random.permutation(live)[:MOST_QUERIES], sample, "live ones"
     count = min(MOST_QUERIES, len(sample) // _A_QUERY)
     if not count:  # too few rows to do without any
-        return sample, sample, "the rows themselves"
+        return sample, sample, "rows themselves"
     out = np.zeros(len(sample), bool)
     out[random.choice(len(sample), count, replace=False)] = True
     return sample[out], sample[~out], "rows taken out"
