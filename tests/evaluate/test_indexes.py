@@ -136,6 +136,7 @@ def test_the_advice_says_by_how_much_and_what_fewer_bytes_cost() -> None:
         in said
     )
     assert "Not within reach of 0.95, or not in useful time: pq." in said
+    assert "Too few queries to be sure that 0.978 is kept: ivf." in BY_HAND.advice(0.978)
     assert said.endswith("index='auto' takes graph for 100,000 rows by itself.")
     assert BY_HAND.advice(1.0).startswith(
         "Exact search is best here: no index keeps a recall of 1 in less than its 4.0 ms."
@@ -281,7 +282,7 @@ def test_a_picture_is_drawn_with_its_labels(tmp_path: Path) -> None:
     drawn = (tmp_path / "plot.svg").read_text(encoding="utf-8")
     for text in ("graph at effort 32", "asked: 0.95", "recall of the 10 nearest", "hnsw  1,700", "lines: 50,000 rows"):
         assert f"<!-- {text}" in drawn or text in drawn, text
-    BY_HAND.plot(tmp_path / "plot.png")
+    replace(BY_HAND, collection="점 $a$ _b", rows=BY_HAND.rows[:1]).plot(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InvalidOption, match=r"written as \.png"):
         BY_HAND.plot(tmp_path / "plot.gif")

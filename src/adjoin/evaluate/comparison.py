@@ -109,11 +109,19 @@ class IndexComparison:
                 f"in {_time(best.us)}" + _faster_than(best, kept, flat) + "."
             ]
             said += _cost_in_bytes(best, kept, self.vector_bytes)
-        missed = [family for family in self.families if family not in {row.family for row in kept}]
-        if missed:
-            said.append(f"Not within reach of {wanted:g}, or not in useful time: {', '.join(missed)}.")
+        said += self._missed(wanted, {row.family for row in kept})
         said.append(self._how(best))
         return " ".join(said)
+
+    def _missed(self, wanted: float, kept: set[str]) -> list[str]:
+        """Families that were not shown to keep the recall, and why."""
+        found = {row.family for row in self.rows if row.recall >= wanted} - kept
+        unsure = [family for family in self.families if family in found]
+        short = [family for family in self.families if family not in kept | found]
+        said = [f"Not within reach of {wanted:g}, or not in useful time: {', '.join(short)}."] if short else []
+        if unsure:
+            said.append(f"Too few queries to be sure that {wanted:g} is kept: {', '.join(unsure)}.")
+        return said
 
     def _how(self, best: IndexRow) -> str:
         if self.auto == best.family:

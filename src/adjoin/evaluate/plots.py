@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ _COLOURS: Final = {
     "ivfpq": "#56b4e9",
 }  # fmt: skip
 _MARKS: Final = {"flat": "X", "graph": "o", "hnsw": "s", "lsh": "v", "pq": "D", "ivf": "^", "ivfpq": "P"}
+_KOREAN: Final = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 _KINDS: Final = (".png", ".svg", ".pdf")
 
 
@@ -118,7 +120,9 @@ def draw(comparison: IndexComparison, path: str | os.PathLike[str]) -> None:
     FigureCanvasAgg(figure)
     _fill(figure.add_subplot(), comparison)
     try:
-        figure.savefig(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # a name in letters no font here has
+            figure.savefig(path)
     except OSError as exc:
         raise StoreError(f"the plot could not be written to {path}: {exc.strerror or exc}.") from exc
 
@@ -152,10 +156,8 @@ def _fill(axes: Any, comparison: IndexComparison) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel(f"recall of the {comparison.k} nearest (bars: interval at 90 %)")
     axes.set_ylabel("time of a search, median (lower is better)")
-    axes.set_title(
-        f"{comparison.collection}: {comparison.measured:,} rows, {comparison.dim} dimensions, {comparison.metric}",
-        loc="left",
-    )
+    title = f"{comparison.collection}: {comparison.measured:,} rows, {comparison.dim} dimensions, {comparison.metric}"
+    axes.set_title(title, loc="left", fontfamily=_fonts(), parse_math=False)
     axes.text(
         comparison.recall, 0.99, f" asked: {comparison.recall:g}", transform=axes.get_xaxis_transform(), va="top", ha="left",
         fontsize=9, color="#666666",
@@ -163,6 +165,14 @@ def _fill(axes: Any, comparison: IndexComparison) -> None:
     axes.legend(
         loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, title="index, bytes a vector", alignment="left"
     )
+
+
+def _fonts() -> list[str]:
+    """matplotlib's own, and one with Hangul for names that have it, where there is one."""
+    from matplotlib.font_manager import get_font_names
+
+    there = set(get_font_names())
+    return ["DejaVu Sans", *(font for font in _KOREAN if font in there)]
 
 
 def _draw_family(axes: Any, rows: list[IndexRow]) -> None:
