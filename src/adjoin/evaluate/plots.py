@@ -128,7 +128,7 @@ def draw(comparison: IndexComparison, path: str | os.PathLike[str]) -> None:
 
 
 def _fill(axes: Any, comparison: IndexComparison) -> None:
-    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     for family in comparison.families:
         _draw_family(axes, [row for row in comparison.rows if row.family == family])
@@ -139,10 +139,11 @@ def _fill(axes: Any, comparison: IndexComparison) -> None:
         axes.plot(
             [best.recall], [best.us], "o", markersize=17, markerfacecolor="none", markeredgecolor="#222222", zorder=5
         )
+        at_the_edge = place(best.recall) > place(0.99)  # where the legend is near
         axes.annotate(
-            f"{best.name}\n{best.recall:.1%}, {_label(best.us)}", (best.recall, best.us), xytext=(16, -30),
-            textcoords="offset points", fontsize=9, color="#222222", zorder=6,
-            bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "#cccccc"},
+            f"{best.name}\n{best.recall:.1%}, {_label(best.us)}", (best.recall, best.us), textcoords="offset points",
+            xytext=(-16 if at_the_edge else 16, -30), ha="right" if at_the_edge else "left", fontsize=9, color="#222222",
+            bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "#cccccc"}, zorder=6,
         )  # fmt: skip
     axes.set_xscale("function", functions=(_places, _recalls))
     axes.set_xlim(least, 1 + 2e-4)
@@ -151,6 +152,7 @@ def _fill(axes: Any, comparison: IndexComparison) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(lambda us, _: _label(us))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=True, which="major", color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
