@@ -95,7 +95,8 @@ def check_vectors(
     if dim is not None and isinstance(vectors, list | tuple) and len(vectors) == 0:
         return np.empty((0, dim), np.float32)
     if type(vectors) is np.ndarray and vectors.dtype == np.float32 and vectors.shape == (1, dim):
-        length = float(np.dot(vectors[0], vectors[0]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = float(np.dot(vectors[0], vectors[0]))
         if (
             0 < length < np.inf and vectors.flags.c_contiguous
         ):  # so it is neither zero nor has anything that is no number
