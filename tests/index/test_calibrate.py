@@ -68,7 +68,7 @@ def test_queries_of_another_kind_get_it_too(hnsw: Any, trigrams: Any, names: Any
 
 
 def test_a_graph_that_finds_too_little_is_built_another_way_and_says_so(trigrams: Any) -> None:
-    rows = trigrams[:3000]
+    rows = trigrams[:1500]
     poor = measure(base.build("hnsw", rows, "cosine", {"m": 2, "ef_construction": 8}), rows, "cosine")
     built, curve, notes = build_calibrated("hnsw", rows, "cosine", {"m": 2, "ef_construction": 8})
     assert not poor.reaches(0.99)
