@@ -9,6 +9,7 @@ NAME = "adjoin"
 KIND = "database"
 EFFORTS = [0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 1.0]
 NOTE = "defaults; `optimize()` after the load; the dial is `recall=`"
+METRICS = {"cosine": "cosine", "l2": "euclidean"}
 
 
 def version() -> str:
@@ -16,8 +17,12 @@ def version() -> str:
 
 
 class Peer:
+    storage = None
+
     def create(self, folder, dim, metric):
-        self.open(folder, dim, metric)
+        self.database = adjoin.open(f"{folder}/s.adjoin")
+        options = {"storage": self.storage} if self.storage else {}
+        self.rows = self.database.collection("c", embedder=None, metric=METRICS[metric], **options)
 
     def insert(self, vectors, ids, texts, metadata):
         self.rows.add(texts, ids=[f"d{row}" for row in ids], metadata=metadata, vectors=vectors)
@@ -31,7 +36,7 @@ class Peer:
 
     def open(self, folder, dim, metric):
         self.database = adjoin.open(f"{folder}/s.adjoin")
-        self.rows = self.database.collection("c", embedder=None, metric=metric)
+        self.rows = self.database.collection("c")
 
     def search(self, vector, k, effort, bounds):
         where = None if bounds is None else {"number": {"$gte": bounds[0], "$lt": bounds[1]}}

@@ -1,0 +1,44 @@
+"""A collection of real vectors to ask, made through the public interface, for the benchmarks that need no peer."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+import adjoin
+from peers.datasets import ROOT, Dataset, metadata
+
+METRICS = {"cosine": "cosine", "l2": "euclidean"}
+
+
+def store(folder: Path, data: Dataset, rows: int) -> Path:
+    """Add the first rows of a data set as d0, d1, … to the collection c, bring its index up to date, and tell its place."""
+    place = folder / "rows.adjoin"
+    began = time.perf_counter()
+    with adjoin.open(place) as database:
+        collection = database.collection("c", embedder=None, metric=METRICS[data.metric])
+        ids = [f"d{row}" for row in range(rows)]
+        collection.add(data.texts[:rows], ids=ids, metadata=metadata(rows), vectors=np.array(data.vectors[:rows]))
+        if hasattr(collection, "optimize"):
+            collection.optimize()
+    print(f"{rows:,} rows stored and indexed in {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    return place
+
+
+def recall_at_10(data: Dataset, queries: Iterable[int], ids: list[list[int]]) -> float:
+    """Against the exact neighbours that lie with the data; only where all of its rows are stored."""
+    truth = np.load(data.folder / "truth.npy", mmap_mode="r")[:, :10]
+    return float(
+        np.mean([len({*truth[query].tolist()} & {*found}) / 10 for query, found in zip(queries, ids, strict=False)])
+    )
+
+
+def environment() -> dict[str, str]:
+    """For a process that imports this checkout's adjoin, with NumPy as it is installed elsewhere."""
+    away = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+    return {**{name: value for name, value in os.environ.items() if name not in away}, "PYTHONPATH": str(ROOT / "src")}
