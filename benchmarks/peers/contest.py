@@ -138,6 +138,8 @@ class Result:
     contenders: list[Contender]
     loads: int
     rounds: int
+    busy: list[float]
+    """Processes that wanted to run at the end of each round, ours among them: 1 on a machine that does nothing else."""
 
     @property
     def dim(self) -> int:
@@ -154,7 +156,7 @@ def compare(
 ) -> Result:  # fmt: skip
     """Measure these peers on one data set. kinds: the titles of the searches, all when None."""
     rows = min(rows or len(data.vectors), len(data.vectors))
-    contenders = [Contender(key) for key in peers]
+    contenders, busy = [Contender(key) for key in peers], list[float]()
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{data.name}-", dir=CACHE) as name:
         work = Path(name)
@@ -182,14 +184,15 @@ def compare(
                 for kind, questioned in asked.items():
                     for one in contenders:
                         _attempt(one, lambda c, k=kind, q=questioned, n=number: _time(c, k, q, n, per_round))
-                _say(f"{data.name}: round {number + 1} of {rounds}")
+                busy.append(os.getloadavg()[0])
+                _say(f"{data.name}: round {number + 1} of {rounds}, load average {busy[-1]:.1f}")
             for one in contenders:
                 _attempt(one, _weigh)
         finally:
             for one in contenders:
                 if one.worker:
                     one.worker.stop()
-    result = Result(data, rows, sum(len(text.encode()) for text in texts), list(asked), contenders, loads, rounds)
+    result = Result(data, rows, sum(len(text.encode()) for text in texts), list(asked), contenders, loads, rounds, busy)
     _keep(result)
     return result
 
@@ -296,7 +299,7 @@ def _keep(result: Result) -> None:
     """All that was measured, beside the environments, for whoever wants more than the table."""
     hidden = ("worker", "place", "python")
     peers = [{name: value for name, value in vars(one).items() if name not in hidden} for one in result.contenders]
-    values = {"when": time.time(), "loads": result.loads, "rounds": result.rounds, "peers": peers}
+    values = {"when": time.time(), "loads": result.loads, "rounds": result.rounds, "busy": result.busy, "peers": peers}
     path = CACHE / f"{result.data.name}-{result.rows}.json"
     path.write_text(json.dumps(values, indent=1, default=str), encoding="utf-8")
 

@@ -24,23 +24,24 @@ def report(result: Result) -> str:
         f"{data.what}.{part} {len(data.queries()):,} held-out queries, k = {K}; raw vectors {raw / 1e6:.0f} MB, texts "
         f"{payload / 1e6:.1f} MB. Cells: recall@{K} → p50 ms, at the cheapest setting that reaches {TARGET} over the queries "
         f"(or the most it reaches, in italics). {result.loads} loads, {result.rounds} rounds, seed {SEED}. "
-        "Bold: the fastest database that reaches it.",
+        f"Bold: the fastest database that reaches it. Load average of the machine {min(result.busy):.1f} to "
+        f"{max(result.busy):.1f} (1 is this benchmark alone): far above that, read nothing from milliseconds.",
         "",
-        "| | load s: searchable, built | disk MB | memory MB: load, search | "
+        "| | load s: searchable, built | open s | disk MB | memory MB: load, search | "
         + " | ".join(kind.title for kind in kinds)
         + " |",
-        "|---" * (4 + len(kinds)) + "|",
+        "|---" * (5 + len(kinds)) + "|",
     ]
     best = {kind.title: _best(contenders, kind.title, all_databases=True) for kind in kinds}
     for one in contenders:
         if one.failed and not one.p50:
-            lines.append(f"| {one.name} | could not: {one.failed.replace('|', '/')[:200]} |" + " |" * (2 + len(kinds)))
+            lines.append(f"| {one.name} | could not: {one.failed.replace('|', '/')[:200]} |" + " |" * (3 + len(kinds)))
             continue
         label = f"{one.name} {one.about['version']}" + (" (library)" if one.about["kind"] == "library" else "")
         cells = [_cell(one, kind.title, best[kind.title]) for kind in kinds]
         most = one.most_at_load
         lines.append(
-            f"| {label} | {one.load('searchable_s'):.1f}, {one.load('total_s'):.1f} | {one.disk / 1e6:.0f} | "
+            f"| {label} | {one.load('searchable_s'):.1f}, {one.load('total_s'):.1f} | {one.opened_s:.2f} | {one.disk / 1e6:.0f} | "
             f"{most / 1e6:.0f}, {one.memory.get('peak', 0) / 1e6:.0f} | {' | '.join(cells)} |"
         )
     ours = next((one for one in contenders if one.key == "adjoin" and not one.failed), None)
@@ -108,7 +109,8 @@ def _ratios(ours: Contender, kinds: list[Class], contenders: list[Contender]) ->
         cells.append(f"{found[0]:.2f} × {found[1].name}" if found else "–")
     return (
         f"| **adjoin to the best other** | {to(ours.load('searchable_s'), lambda one: one.load('searchable_s'))}, "
-        f"{to(ours.load('total_s'), lambda one: one.load('total_s'))} | {to(ours.disk, lambda one: one.disk)} | "
+        f"{to(ours.load('total_s'), lambda one: one.load('total_s'))} | {to(ours.opened_s, lambda one: one.opened_s)} | "
+        f"{to(ours.disk, lambda one: one.disk)} | "
         f"{to(ours.most_at_load, lambda one: one.most_at_load)}, "
         f"{to(ours.memory['peak'], lambda one: one.memory['peak'])} | {' | '.join(cells)} |"
     )
