@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import adjoin
-from peers.datasets import ROOT, Dataset, metadata
+from peers.datasets import ROOT, Dataset, exact, metadata
 
 METRICS = {"cosine": "cosine", "l2": "euclidean"}
 
@@ -30,12 +31,18 @@ def store(folder: Path, data: Dataset, rows: int) -> Path:
     return place
 
 
-def recall_at_10(data: Dataset, queries: Iterable[int], ids: list[list[int]]) -> float:
-    """Against the exact neighbours that lie with the data; only where all of its rows are stored."""
-    truth = np.load(data.folder / "truth.npy", mmap_mode="r")[:, :10]
-    return float(
-        np.mean([len({*truth[query].tolist()} & {*found}) / 10 for query, found in zip(queries, ids, strict=False)])
-    )
+def nearest(data: Dataset, below: int | None = None) -> np.ndarray[Any, Any]:
+    """The 10 exact neighbours of every query among all rows, or among those whose `number` is below that."""
+    if below is None:
+        return np.load(data.folder / "truth.npy")[:, :10]
+    matching = np.flatnonzero([one["number"] < below for one in metadata(len(data.vectors))])
+    found: np.ndarray[Any, Any] = matching[exact(data.vectors[matching], data.queries(), 10, data.metric)]
+    return found
+
+
+def recall_at_10(truth: np.ndarray[Any, Any], queries: Iterable[int], ids: list[list[int]]) -> float:
+    pairs = zip(queries, ids, strict=False)
+    return float(np.mean([len({*truth[query].tolist()} & {*found}) / 10 for query, found in pairs]))
 
 
 def environment() -> dict[str, str]:
