@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from peers.datasets import Dataset, dataset
-from stored import environment, recall_at_10, store
+from stored import environment, nearest, recall_at_10, store
 
 ROWS = 200_000
 PROCESSES = 7
