@@ -176,7 +176,7 @@ def compare(
                 _attempt(one, lambda c, n=number: _load(c, n, data, given, work))
         try:
             for one in contenders:
-                _attempt(one, lambda c: _open(c, data))
+                _attempt(one, lambda c: _open(c, data, work / "queries.npy"))
             for kind, questioned in asked.items():
                 for one in contenders:
                     _attempt(one, lambda c, k=kind, q=questioned: _calibrate(c, k, q, texts))
@@ -239,11 +239,13 @@ def _parts(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_blocks * 512 for path in files}
 
 
-def _open(one: Contender, data: Dataset) -> None:
+def _open(one: Contender, data: Dataset, queries: Path) -> None:
     one.worker = Worker(one.key, one.python, CACHE / f"{one.key}.log")
+    efforts = one.about["efforts"]
     opened = one.worker.ask(
-        "open", SEARCH_LIMIT_S, folder=str(one.place), dim=data.vectors.shape[1], metric=data.metric
-    )
+        "open", SEARCH_LIMIT_S, folder=str(one.place), dim=data.vectors.shape[1], metric=data.metric,
+        queries=str(queries), effort=efforts[len(efforts) // 2],
+    )  # fmt: skip
     one.opened_s = opened["seconds"]
 
 

@@ -27,7 +27,7 @@ def report(result: Result) -> str:
         f"Bold: the fastest database that reaches it. Load average of the machine {min(result.busy):.1f} to "
         f"{max(result.busy):.1f} (1 is this benchmark alone): far above that, read nothing from milliseconds.",
         "",
-        "| | load s: searchable, built | open s | disk MB | memory MB: load, search | "
+        "| | load s: searchable, built | open and first answer s | disk MB | memory MB: load, search | "
         + " | ".join(kind.title for kind in kinds)
         + " |",
         "|---" * (5 + len(kinds)) + "|",
