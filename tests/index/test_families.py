@@ -61,7 +61,7 @@ def test_most_effort_finds_nearly_all_and_the_file_gives_the_same_answers(
 
 @pytest.mark.parametrize("family", ["graph", "hnsw", "ivf", "pq", "ivfpq", "lsh"])
 def test_sentences_are_found_by_cosine(family: str, sentences: Any) -> None:
-    rows, queries = sentences[:360], sentences[360:]
+    rows, queries = sentences[:300], sentences[300:]
     built = base.build(family, rows, "cosine", {}, threads=1)
     assert recall(built, rows, queries, 10, built.efforts[-1]) >= 0.98
 

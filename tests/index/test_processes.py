@@ -26,7 +26,8 @@ def test_kernels_are_loaded_when_first_used() -> None:
 )
 @pytest.mark.parametrize("family", ["graph", "hnsw", "lsh", "pq", "ivf", "ivfpq"])
 def test_a_forked_child_searches_on(family: str, trigrams: Any) -> None:
-    built = base.build(family, trigrams[:600], "cosine", {}, threads=2)
+    params = {"m": 4, "bits": 4} if family in ("pq", "ivfpq") else {}
+    built = base.build(family, trigrams[:600], "cosine", params, threads=2)
     queries = unit(trigrams[600:640], "cosine")
     effort = built.efforts[2]
     expected = built.search_many(queries, 5, effort, threads=2)

@@ -64,7 +64,7 @@ def made_queries(vectors: Floats, metric: Metric, count: int, random: np.random.
     far = _fit(middle + random.standard_normal((count, len(varied))) @ varied, points, metric)
     spread = np.sqrt(np.square(varied).sum() / vectors.shape[1])
     # What is foreign to the rows need not share the direction of their middle either.
-    share = np.linspace(0, 1, count)[:, None] if metric in ("cosine", "dot") else 1.0
+    share = random.random((count, 1)) if metric in ("cosine", "dot") else 1.0
     alien = _fit(share * middle + spread * random.standard_normal(points.shape), points, metric)
     return Made(near, far, alien, rows, neighbours)
 

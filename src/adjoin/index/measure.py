@@ -19,6 +19,7 @@ Rows = NDArray[np.int64]
 Distances = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_FEW: Final = 256
 BLOCK_ELEMENTS: Final = 2**20  # gathered or scored at once
 
 
@@ -69,6 +70,8 @@ def measured(
         for start in range(0, len(rows), step):
             some = take(rows[start : start + step])
             distances[start : start + step] = distances_to(some, point, metric, near_unit=True)
+    if len(rows) <= _FEW:
+        return _sorted(rows, distances, k, most)
     bound = np.inf if most is None else most
     if len(rows) > k:
         bound = min(bound, float(np.partition(distances, k - 1)[k - 1]))
@@ -77,6 +80,18 @@ def measured(
         rows, distances = rows[kept], distances[kept]
     order = np.argsort(distances, kind="stable")  # the rows rise, so ties stay in their order
     return Neighbours(rows[order], distances[order])
+
+
+def _sorted(rows: Rows, distances: Distances, k: int, most: float | None) -> Neighbours:
+    """The same by sorting all of them, which is quicker for a few."""
+    order = distances.argsort(kind="stable")
+    distances = distances[order]
+    kept = len(order)
+    if kept > k:
+        kept = int(distances.searchsorted(distances[k - 1], "right"))
+    if most is not None:
+        kept = min(kept, int(distances.searchsorted(most, "right")))
+    return Neighbours(rows[order[:kept]], distances[:kept])
 
 
 def within(near: Neighbours, most: float) -> Neighbours:

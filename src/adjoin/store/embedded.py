@@ -505,14 +505,17 @@ class EmbeddedEngine:
         check = check or not self._connections.checked
         codec = view.now.codec if with_vectors and seqs else None
         for block in rows.blocks(seqs):
-            blobs = view.blobs(connection, block) if check or with_vectors else {}
+            blobs = view.blobs(connection, block) if check or with_vectors else None
             sql = f"SELECT seq, {rows.DOCUMENT_COLUMNS} FROM documents WHERE seq IN ({rows.marks(block)})"
             for seq, *values in connection.execute(sql, block):
-                blob = blobs.get(seq)
                 try:
-                    if blob is None and blobs:
+                    if blobs is None:
+                        documents[seq] = rows.document(*values)
+                        continue
+                    blob = blobs.get(seq)
+                    if blob is None:
                         raise ValueError("its vector is missing")
-                    vector = codec.decode_blob(blob) if codec is not None and blob is not None else None
+                    vector = codec.decode_blob(blob) if codec is not None else None
                     documents[seq] = rows.decode(tuple(values), blob if check else None, vector)
                 except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
                     raise corrupted(self.location, f"row {seq} cannot be read: {exc}") from exc

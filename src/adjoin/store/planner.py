@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from adjoin.store.matching import Matching
@@ -19,6 +19,8 @@ Strategy = Literal["index", "rows", "all", "none"]
 _CANDIDATE_NS: Final = 150  # to measure one candidate exactly
 _TEST_NS: Final = 30  # to ask whether it matches
 _CALL_NS: Final = 15_000  # of NumPy's calls for one exact search of any size
+_MOST_KEPT: Final = 64
+_RANKS: Final = 1.3  # times k / share: how far down the k-th match is likely to lie
 _MASK_SHARE: Final = 0.25  # what barring rows costs beside a scan of all
 
 
@@ -37,18 +39,26 @@ class Way:
     promised: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a search asks of each segment. recall is that asked for, raised where live queries have shown it short."""
 
     k: int
     recall: float
     queries: int
-    bounded: bool = False
 
 
 def ways(segment: Segment, matching: Matching, wanted: Wanted) -> list[Way]:
     """All ways there are, cheapest first. The last resort, comparing the rows that match, is always among them."""
+    asked = (wanted, segment.has_index, matching.copy is not None)
+    known: list[Way] | None = matching.ways.get(asked)
+    if known is None:
+        if len(matching.ways) > _MOST_KEPT:
+            matching.ways.clear()
+        known = matching.ways[asked] = _ways(segment, matching, wanted)
+    return known
+
+
+def _ways(segment: Segment, matching: Matching, wanted: Wanted) -> list[Way]:
     if not matching.count:
         return [Way("none", 0.0, "no row matches")]
     found = [exact_way(segment, matching, wanted)]
@@ -81,8 +91,8 @@ def index_way(segment: Segment, matching: Matching, wanted: Wanted) -> Way | Non
         return None
     share = matching.count / segment.n
     depth = depth_for(wanted.k, share)
-    # The k nearest that match lie among the first k / share rows, each as likely to be found as any of these.
-    offer = segment.offer(wanted.recall, min(depth, math.ceil(wanted.k / share)), depth)
+    # The k nearest that match lie among the first k / share rows or so, each as likely to be found as any of these.
+    offer = segment.offer(wanted.recall, min(depth, math.ceil(_RANKS * wanted.k / share)), depth)
     if offer is None:
         return None
     cost = offer.cost_ns + depth * (_CANDIDATE_NS + (0 if matching.every else _TEST_NS))

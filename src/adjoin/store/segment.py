@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Seqs = NDArray[np.int64]
 
 _UNKNOWN: Final = object()
+_PROBING: Final = ("ivf", "ivfpq")  # families whose effort is a number of lists
 _MOST_OFFERS: Final = 1024
 _LOAD_BYTES_PER_S: Final = 300e6  # of an index file; what a load is expected to cost before one was timed
 
@@ -45,7 +46,8 @@ class Vectors:
         self._plain = codec.storage == "float32"
 
     def take(self, rows: Any) -> Floats:
-        picked = self._records[rows]
+        # `take` is quicker than indexing where it need not look for numbers out of range first.
+        picked = self._records[rows] if isinstance(rows, slice) else self._records.take(rows, axis=0, mode="clip")
         return picked if self._plain else self._codec.decode(picked)
 
     def records(self, rows: NDArray[np.int64]) -> bytes:
@@ -202,9 +204,13 @@ class Segment:
     def _offer(self, recall: float, depth: int, pool: int) -> Offer | None:
         curve = self.curve
         choice = curve.cheapest(recall, depth) if curve is not None and pool <= self.n else None
-        if curve is None or choice is None or pool > curve.efforts[-1]:
+        if curve is None or choice is None:
             return None
-        effort = choice.effort if depth == pool else max(choice.effort, pool)
+        effort = choice.effort
+        if self.manifest.family not in _PROBING:  # effort is a number of candidates, and no less than are wanted
+            if pool > curve.efforts[-1]:
+                return None
+            effort = max(effort, pool)
         cost_us = float(np.interp(effort, curve.efforts, curve.cost_us))
         promised = max(curve.lower_bound(effort, depth), recall)
         return Offer(choice, effort, cost_us * 1000, promised, f"{self.manifest.family} at effort {effort}")
