@@ -311,13 +311,13 @@ class Collection:
             raise InvalidOption(f"k is 1 or more and budget_s a number of seconds above 0, not {k!r} and {budget_s!r}.")
         return self._engine.recall(self.name, k=k, budget_s=budget_s)
 
-    def embed_again(self, ids: Sequence[Id]) -> int:
-        """Embed the stored texts of rows whose vectors are lost, and store them so; returns how many could be."""
+    def embed_again(self, ids: Sequence[Id]) -> list[Id]:
+        """Embed the stored texts of rows whose vectors are lost, and store them so; returns the ids of those that could be."""
         if self._spec.embedder is None:
-            return 0
+            return []
         rows = [row for row in self._engine.rows_without_vectors(self.name, ids) if isinstance(row.content, str)]
         items = [Item(row.content, row.id, row.metadata, origin=row.origin) for row in rows]
-        return len(self._write(items, None, None, None, None, "upsert")) if items else 0
+        return self._write(items, None, None, None, None, "upsert") if items else []
 
     def stats(self) -> dict[str, Any]:
         """Counts and bytes, with what the collection is."""

@@ -136,7 +136,9 @@ def act(db: adjoin.Database, rows: adjoin.Collection, op: dict[str, Any], pick: 
             rows.index_items(items(ids, version))
         case _:
             given = items(ids, version)
-            getattr(rows, kind)(given if pick.random() < 0.5 else list(given))  # a stream comes in small blocks, and spools
+            getattr(rows, kind)(
+                given if pick.random() < 0.5 else list(given)
+            )  # a stream comes in small blocks, and spools
 
 
 def copy_of(folder: Path, version: int) -> Path:

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import apsw
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
-from adjoin.errors import DimensionMismatch, InvalidOption, NotFound, StoreCorrupted, StoreError, StoreFull, StoreLocked, listed
+from adjoin.errors import (
+    DimensionMismatch,
+    InvalidOption,
+    NotFound,
+    StoreCorrupted,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    listed,
+)
 from adjoin.filters import EVERYTHING, OPERATORS, Filter, parse
 from adjoin.index.base import FAMILIES, check
 from adjoin.store import folder, rows
@@ -325,7 +334,10 @@ class EmbeddedEngine:
                 seq_of.update(connection.execute(sql, (now.key, *block)))
             if not seq_of or now.storage != "float32":  # a rounded vector is not the one that the embedder gave
                 return {}
-            blobs = self._state(now).view(connection, now).blobs(connection, list(seq_of.values()))
+            try:
+                blobs = self._state(now).view(connection, now).blobs(connection, list(seq_of.values()))
+            except DamagedFile:  # they can be had again, and are just what repair is embedding
+                return {}
             return {text_hash: now.codec.decode_blob(blobs[seq]) for text_hash, seq in seq_of.items()}
 
         return self._on_snapshot(name, work)

@@ -78,6 +78,7 @@ class Segment:
         self._mapped = {name: self._map(name) for name in (names.VECTORS, names.FIGURES, names.COLUMNS)}
         self._columns_read = self._read_columns()
         self._lock = threading.RLock()
+        self._vectors: Vectors | None = None
         self._exact: Exact | None = None
         self._columns: SealedColumns | None = None
         self._index: Built | None = None
@@ -122,17 +123,21 @@ class Segment:
         return self._exact
 
     def _open_exact(self) -> Exact:
-        raw = self._verified(names.VECTORS)
-        vectors = Vectors(self.codec.over(raw, self.n), raw, self.codec)
         figures: NDArray[Any] | None = None
         if names.FIGURES in self.manifest.files:
             dtype = "<f4" if self.metric == "cosine" else "<f8"
             figures = np.frombuffer(self._verified(names.FIGURES), dtype)
-        return Exact(vectors, self.metric, figures, np.array(self.manifest.centre, np.float64))
+        return Exact(self.vectors, self.metric, figures, np.array(self.manifest.centre, np.float64))
 
     @property
     def vectors(self) -> Vectors:
-        return self.exact.stored  # type: ignore[return-value]
+        """Without what is derived from them, so that this can be made again."""
+        if self._vectors is None:
+            with self._lock:
+                if self._vectors is None:
+                    raw = self._verified(names.VECTORS)
+                    self._vectors = Vectors(self.codec.over(raw, self.n), raw, self.codec)
+        return self._vectors
 
     @property
     def columns(self) -> SealedColumns:
