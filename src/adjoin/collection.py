@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -94,8 +95,17 @@ class Collection:
         return self._write(items, ids, metadata, vectors, progress, "upsert")
 
     def _write(
-        self, items: Any, ids: Any, metadata: Any, vectors: Any, progress: Progress | None, mode: Mode
+        self,
+        items: Any,
+        ids: Any,
+        metadata: Any,
+        vectors: Any,
+        progress: Progress | None,
+        mode: Mode,
+        *,
+        anew: bool = False,
     ) -> list[Id]:
+        """anew: write also those that are there already to the last bit; their vectors may be lost."""
         self._refuse_another()
         given = ingest.gather(items, ids, metadata, vectors)
         total = next(
@@ -108,7 +118,7 @@ class Collection:
                 given, self._spec, self._engine, self._embedder, tally, total=total, progress=progress
             ):
                 written.extend(row.id for row in batch.rows)
-                yield batch
+                yield dataclasses.replace(batch, delete=[row.id for row in batch.rows]) if anew else batch
 
         self._engine.write(self.name, remembering(), mode=mode)
         if tally.truncated:
@@ -317,7 +327,7 @@ class Collection:
             return []
         rows = [row for row in self._engine.rows_without_vectors(self.name, ids) if isinstance(row.content, str)]
         items = [Item(row.content, row.id, row.metadata, origin=row.origin) for row in rows]
-        return self._write(items, None, None, None, None, "upsert") if items else []
+        return self._write(items, None, None, None, None, "upsert", anew=True) if items else []
 
     def stats(self) -> dict[str, Any]:
         """Counts and bytes, with what the collection is."""

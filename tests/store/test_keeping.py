@@ -131,7 +131,9 @@ def test_an_erasure_does_not_let_go_of_the_locks_on_the_store(tmp_path: Path) ->
         next(scan)
         code = "import adjoin, sys; adjoin.open(sys.argv[1]).collection('rows', embedder=None).count()"
         python(code, tmp_path / "s")
-        assert (tmp_path / "s" / "adjoin.db-wal").exists(), "another process took itself for the last and removed the log"
+        assert (tmp_path / "s" / "adjoin.db-wal").exists(), (
+            "another process took itself for the last and removed the log"
+        )
         inode = os.stat(tmp_path / "s" / "adjoin.db").st_ino
         if Path("/proc/locks").exists():
             assert any(f":{inode} " in line for line in Path("/proc/locks").read_text().splitlines())
@@ -139,8 +141,8 @@ def test_an_erasure_does_not_let_go_of_the_locks_on_the_store(tmp_path: Path) ->
 
 
 @pytest.fixture
-def sizes(tmp_path: Path) -> Iterator[Callable[[], int]]:
-    yield lambda: size_of(tmp_path / "s")
+def sizes(tmp_path: Path) -> Callable[[], int]:
+    return lambda: size_of(tmp_path / "s")
 
 
 def settled(condition: Callable[[], bool], timeout_s: float = 20) -> bool:
@@ -159,7 +161,9 @@ def test_space_comes_back_unasked_after_deletes(tmp_path: Path, small: None, siz
     with adjoin.open(tmp_path / "s") as db:
         rows = db.collection("rows", embedder=None, metric="euclidean")
         texts = [f"text {n} " * 300 for n in range(1500)]
-        rows.add((adjoin.Item(text, n, {"n": n}, v) for n, (text, v) in enumerate(zip(texts, vectors(1500), strict=True))))
+        rows.add(
+            (adjoin.Item(text, n, {"n": n}, v) for n, (text, v) in enumerate(zip(texts, vectors(1500), strict=True)))
+        )
         assert settled(lambda: rows.stats()["tail"] < 250)
         full = sizes()
         rows.delete(where={"n": {"$gte": 300}})

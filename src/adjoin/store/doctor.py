@@ -95,30 +95,10 @@ def _examine_structure(connections: Connections, case: _Case) -> None:
             else:
                 mended = False
     except StoreError as exc:
-        mended = case.repair and _written_anew(connections)
-        case.add(DATABASE, str(exc.__cause__ or exc), repaired=mended)
+        case.add(DATABASE, str(exc.__cause__ or exc))
         return
     for line in told:
         case.add(DATABASE, line, repairable="index" in line or mended, repaired=mended)
-
-
-def _written_anew(connections: Connections) -> bool:
-    """Write the database anew from its tables, if all of these can be read: what is damaged then are SQLite's indexes
-    or unused pages, which follow from the tables."""
-    try:
-        with connections.alone() as connection:
-            for (table,) in list(connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")):
-                columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
-                read = ", ".join(f"max(octet_length({name}))" for name in columns)
-                connection.execute(f"SELECT {read} FROM {table} NOT INDEXED").fetchall()
-            connection.execute("PRAGMA checksum_verification = OFF")
-            try:
-                connection.execute("VACUUM")
-            finally:
-                connection.execute("PRAGMA checksum_verification = ON")
-            return [line for (line,) in connection.execute("PRAGMA integrity_check(20)")] == ["ok"]
-    except StoreError:
-        return False
 
 
 def _names(connections: Connections, case: _Case) -> list[str]:
@@ -355,6 +335,11 @@ def _make_anew(
     forget()
     try:
         rebuild.run(name, Job((manifest.id,), tail=False), salvage=salvage)
+        # All its files are new, and none of its living rows had lost its vector.
+        case.findings = [
+            dataclasses.replace(one, repaired=True) if one.place.startswith(f"segments/{manifest.id}/") else one
+            for one in case.findings
+        ]
     except Superseded:
         pass
     except (StoreCorrupted, DamagedFile) as exc:

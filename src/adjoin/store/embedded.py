@@ -55,6 +55,7 @@ Pause: TypeAlias = Callable[[], Any]
 
 _DIRECT_ROWS = 65_536  # a call of one batch up to this size is written at once; others are spooled first
 _SCAN_ROWS = 512
+_LONG = 2000  # bytes of a value that may go on to pages of their own; zeros in the last one have a checksum that fits them
 
 
 class EmbeddedEngine:
@@ -514,10 +515,13 @@ class EmbeddedEngine:
             for seq, *values in connection.execute(sql, block):
                 blob = blobs.get(seq)
                 try:
-                    if blob is None and blobs:
+                    sure = check
+                    if not sure and any(isinstance(value, str | bytes) and len(value) > _LONG for value in values):
+                        blob, sure = view.blobs(connection, [seq]).get(seq), True
+                    if blob is None and (blobs or sure):
                         raise ValueError("its vector is missing")
                     vector = codec.decode_blob(blob) if codec is not None and blob is not None else None
-                    documents[seq] = rows.decode(tuple(values), blob if check else None, vector)
+                    documents[seq] = rows.decode(tuple(values), blob if sure else None, vector)
                 except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
                     raise corrupted(self.location, f"row {seq} cannot be read: {exc}") from exc
         if len(documents) < len(seqs):

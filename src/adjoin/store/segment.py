@@ -98,10 +98,10 @@ class Segment:
             return None
         try:
             return mapped(self.folder / name)
-        except DamagedFile:
-            if not self._salvage:
+        except DamagedFile as exc:
+            if name == names.VECTORS and not self._salvage:
                 raise
-            return b""
+            return b"" if self._salvage else exc  # what is derived is told when it is needed, and can be made again
 
     def _open(self, name: str) -> Any:
         return opened(self.folder / name, self.manifest.files[name])
@@ -111,6 +111,8 @@ class Segment:
         if self._salvage:
             size = self.manifest.files[name].size
             return content[:size].ljust(size, b"\0")
+        if isinstance(content, DamagedFile):
+            raise content
         self.manifest.files[name].verify(self.folder / name, content)
         return content
 
@@ -144,7 +146,10 @@ class Segment:
         if self._columns is None:
             with self._lock:
                 if self._columns is None:
-                    self.manifest.files[names.COLUMNS].verify(self.folder / names.COLUMNS, self._mapped[names.COLUMNS])
+                    content = self._mapped[names.COLUMNS]
+                    if isinstance(content, DamagedFile):
+                        raise content
+                    self.manifest.files[names.COLUMNS].verify(self.folder / names.COLUMNS, content)
                     if isinstance(self._columns_read, DamagedFile):
                         raise self._columns_read
                     self._columns = self._columns_read
