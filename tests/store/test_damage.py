@@ -67,9 +67,7 @@ def asked_on_a_copy(folder: Path, held: Contents) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_derived_is_named_and_made_again(
-    store: tuple[Path, Contents], damage: Callable[[Path], None]
-) -> None:
+def test_what_is_derived_is_named_and_made_again(store: tuple[Path, Contents], damage: Callable[[Path], None]) -> None:
     """Each kind of file in a segment of its own, one after the other."""
     folder, held = store
     for number, kind in enumerate(DERIVED):

@@ -11,7 +11,17 @@ import pytest
 import adjoin
 from adjoin.database import doctor
 from adjoin.errors import StoreCorrupted
-from tests.support.damaging import KINDS, Contents, all_contents, ask, collection, files_of, flip, flip_and_compare, make
+from tests.support.damaging import (
+    KINDS,
+    Contents,
+    all_contents,
+    ask,
+    collection,
+    files_of,
+    flip,
+    flip_and_compare,
+    make,
+)
 
 ROUNDS = int(os.environ.get("ADJOIN_FLIP_ROUNDS", str(2 * len(KINDS))))
 

@@ -55,7 +55,9 @@ Pause: TypeAlias = Callable[[], Any]
 
 _DIRECT_ROWS = 65_536  # a call of one batch up to this size is written at once; others are spooled first
 _SCAN_ROWS = 512
-_LONG = 2000  # bytes of a value that may go on to pages of their own; zeros in the last one have a checksum that fits them
+_LONG = (
+    2000  # bytes of a value that may go on to pages of their own; zeros in the last one have a checksum that fits them
+)
 
 
 class EmbeddedEngine:
