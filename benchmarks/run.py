@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named, and writes what they print to docs/benchmarks.md with the machine and versions.
 
-python benchmarks/run.py [startup embedding add tail filters reindex …]
+python benchmarks/run.py [startup embedding add tail filters reindex drills …]
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ BENCHMARKS = {
     "tail": "Exact search",
     "filters": "Filters on sealed rows",
     "reindex": "Indexing twice",
+    "drills": "Killed processes and wrong bits",
 }
 PACKAGES = ("numpy", "apsw", "onnxruntime", "tokenizers")
 

@@ -116,7 +116,9 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._given: dict[str, Collection] = {}  # the last of each name, with an embedder that a name may not bring back
+        self._given: dict[
+            str, Collection
+        ] = {}  # the last of each name, with an embedder that a name may not bring back
 
     @property
     def location(self) -> str:

@@ -68,7 +68,7 @@ def test_no_version_of_an_erased_row_is_left_in_any_file(tmp_path: Path, sealed:
         rows.add([item(n, 1) for n in range(200)])
         if sealed in ("before", "all"):
             rows.optimize()
-        rows.upsert([item(n, 2) for n in range(0, 40)])
+        rows.upsert([item(n, 2) for n in range(40)])
         if sealed in ("between", "all"):
             rows.optimize()
         rows.update([f"row {n}" for n in range(20)], {"private": "word that came later"})

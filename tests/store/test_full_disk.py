@@ -143,7 +143,7 @@ def test_a_backup_without_space_leaves_nothing_behind(disk: Path) -> None:
 
 
 def test_an_erasure_without_space_says_how_far_it_came_and_can_be_ended_later(disk: Path) -> None:
-    secret = "the secret of row seven ".encode()
+    secret = b"the secret of row seven "
     with adjoin.open(disk / "s") as db:
         rows = db.collection("rows", embedder=None, metric="euclidean")
         rows.add(adjoin.Item(f"text {n} " * 40, n, {"n": n}, vector(n)) for n in range(400) if n != 7)

@@ -24,7 +24,7 @@ from adjoin.distance import distance
 from adjoin.errors import StoreError
 from adjoin.store import planner
 from adjoin.testing import TinyEmbedder
-from tests.support.stores import contents, python, vector
+from tests.support.stores import contents, python
 
 KINDS: Final = (
     "adjoin.db", "adjoin.db-wal", "vectors", "vectors.blocks", "vectors.parity", "seqs", "figures", "columns", "index",

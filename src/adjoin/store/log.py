@@ -74,7 +74,9 @@ def examine_log(database: Path) -> LogDamage | None:
     10 µs a page; nothing where the store was closed.
     """
     found = _look(database)
-    for _ in range(_LOOKS if found is not None else 0):
+    if found is None:
+        return None
+    for _ in range(_LOOKS):
         time.sleep(_BETWEEN_LOOKS_S)
         again = _look(database)
         if again is None or again.offset != found.offset:

@@ -35,7 +35,7 @@ def _examine_log(database: Path, *, repair: bool) -> list[Finding]:
     with alone(database) as mine:
         if not mine:
             return [_finding(database, found, then="It can be repaired when no one has the store open")]
-        findings = []
+        findings: list[Finding] = []
         while found is not None and len(findings) < _MOST:
             mended = mend_log(database, found)
             findings.append(_finding(database, found, then=_told(mended), repaired=not mended.lost))

@@ -209,7 +209,7 @@ class Segment:
     def load_index_behind(self) -> None:
         """Begin to load it in a thread of its own."""
         if self._index is None and self.has_index and self._loading is None:
-            self._loading = threading.Thread(target=self.load_index, name=f"adjoin-load-{self.id}", daemon=True)
+            self._loading = threading.Thread(target=self.load_index, name=f"adjoin-load-{self.id}")
             self._loading.start()
 
     def adopt_index(self, index: Built) -> None:
