@@ -242,7 +242,7 @@ def test_a_backup_is_a_store_and_is_not_written_over_another(place: Path, tmp_pa
 def test_doctor_finds_damage_and_repairs_it(sealed: Path) -> None:
     words = ("doctor", "--db", "notes.adjoin")
     healthy = adjoin(*words, cwd=sealed).stdout
-    assert "checked: pages of the database, structure of the database, collection 'documents', segment" in healthy
+    assert "pages of the database, structure of the database, collection 'documents', segment" in healthy
     assert healthy.endswith("healthy: no damage found\n")
     (columns,) = (sealed / "notes.adjoin" / "segments").glob("*/columns")
     content = bytearray(columns.read_bytes())
@@ -256,6 +256,20 @@ def test_doctor_finds_damage_and_repairs_it(sealed: Path) -> None:
     assert adjoin(*words, "--repair", cwd=sealed).stdout.endswith("healthy, 1 repaired\n")
     assert as_json(*words, cwd=sealed)["findings"] == []
     assert as_json("search", "배송", "-k", "1", "--where", '{"year": 2019}', "--db", "notes.adjoin", cwd=sealed)["hits"]
+
+
+def test_doctor_repairs_a_store_that_does_not_open(sealed: Path) -> None:
+    database = sealed / "notes.adjoin" / "adjoin.db"
+    content = bytearray(database.read_bytes())
+    content[5] ^= 1  # one wrong bit of what says that it is a database
+    database.write_bytes(content)
+    adjoin("search", "수도", "--db", "notes.adjoin", cwd=sealed, status=1)
+    damaged = adjoin("doctor", "--db", "notes.adjoin", cwd=sealed, status=1).stdout
+    assert "damage: adjoin.db" in damaged
+    assert "checked: bytes of database and log" in damaged
+    told = adjoin("doctor", "--repair", "--db", "notes.adjoin", cwd=sealed).stdout
+    assert told.endswith("healthy, 1 repaired\n")
+    assert as_json("search", "수도", "-k", "1", "--db", "notes.adjoin", cwd=sealed)["hits"]
 
 
 def test_an_index_named_at_the_start_is_kept(place: Path, tmp_path: Path) -> None:

@@ -61,6 +61,24 @@ def test_the_table_of_indexes_is_what_the_families_declare() -> None:
     assert all(f"| `{family}` |" in index_table.table() for family in ("flat", "graph", "ivfpq"))
 
 
+def test_the_numbers_on_the_page_of_indexes_are_those_of_the_code() -> None:
+    from adjoin.index import calibrate
+    from adjoin.store import keeper, meter, sealing
+
+    page = " ".join((ROOT / "docs" / "indexes.md").read_text(encoding="utf-8").split())
+    for said in (
+        f"fewer than {sealing.FLAT_BELOW:,} rows",
+        f"up to {calibrate.MOST_QUERIES} ordinary ones",
+        f"up to {calibrate.MOST_FOREIGN} farther ones",
+        f"at least {meter.SAMPLE // 4} queries without a filter",
+        f"a recall of {calibrate.NEEDED} for ten neighbours",
+        f"has {keeper.SEAL_ROWS:,} rows, or {keeper.SEAL_BYTES // 2**20} MiB",
+        f"has paused for {keeper.QUIET_S} seconds",
+    ):
+        assert said in page, said
+    assert (keeper.HURRY, keeper.FAN_IN, keeper.MOST_DEAD) == (8, 4, 0.2)  # eight times that; four neighbours; a fifth
+
+
 @pytest.mark.parametrize(("family", "size"), [("graph", 2120), ("hnsw", 1680), ("lsh", 96)])
 def test_indexes_take_the_bytes_that_their_page_says(family: str, size: int) -> None:
     from adjoin.index.base import build

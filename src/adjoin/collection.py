@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -99,8 +100,17 @@ class Collection:
         return self._write(items, ids, metadata, vectors, progress, "upsert")
 
     def _write(
-        self, items: Any, ids: Any, metadata: Any, vectors: Any, progress: Progress | None, mode: Mode
+        self,
+        items: Any,
+        ids: Any,
+        metadata: Any,
+        vectors: Any,
+        progress: Progress | None,
+        mode: Mode,
+        *,
+        anew: bool = False,
     ) -> list[Id]:
+        """anew: write also those that are there already to the last bit; their vectors may be lost."""
         self._refuse_another()
         given = ingest.gather(items, ids, metadata, vectors)
         total = next(
@@ -113,7 +123,7 @@ class Collection:
                 given, self._spec, self._engine, self._embedder, tally, total=total, progress=progress
             ):
                 written.extend(row.id for row in batch.rows)
-                yield batch
+                yield dataclasses.replace(batch, delete=[row.id for row in batch.rows]) if anew else batch
 
         self._engine.write(self.name, remembering(), mode=mode)
         if tally.truncated:
@@ -318,13 +328,13 @@ class Collection:
         """A fair sample of the vectors that this process has searched for without a filter, (q, dim); None for few."""
         return self._engine.live_queries(self.name)
 
-    def embed_again(self, ids: Sequence[Id]) -> int:
-        """Embed the stored texts of rows whose vectors are lost, and store them so; returns how many could be."""
+    def embed_again(self, ids: Sequence[Id]) -> list[Id]:
+        """Embed the stored texts of rows whose vectors are lost, and store them so; returns the ids of those that could be."""
         if self._spec.embedder is None:
-            return 0
+            return []
         rows = [row for row in self._engine.rows_without_vectors(self.name, ids) if isinstance(row.content, str)]
         items = [Item(row.content, row.id, row.metadata, origin=row.origin) for row in rows]
-        return len(self._write(items, None, None, None, None, "upsert")) if items else 0
+        return self._write(items, None, None, None, None, "upsert", anew=True) if items else []
 
     def stats(self) -> dict[str, Any]:
         """Counts and bytes, with what the collection is."""

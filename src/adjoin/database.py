@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +15,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from adjoin.collection import Collection
 from adjoin.engine import CollectionSpec, Engine
-from adjoin.errors import IdentityMismatch, InvalidOption, Unsupported
+from adjoin.errors import (
+    AdjoinError,
+    IdentityMismatch,
+    InvalidOption,
+    NotAStore,
+    NotFound,
+    StoreCorrupted,
+    Unsupported,
+    listed,
+)
 from adjoin.strict import strict
-from adjoin.types import METRICS, Diagnosis, Metric
+from adjoin.types import METRICS, Diagnosis, Finding, Id, Metric
 
 if TYPE_CHECKING:
     from adjoin.embed import Embedder
@@ -74,11 +85,40 @@ def _engine_of(scheme: str) -> EngineOpener:
     )
 
 
+@strict
+def doctor(target: str | os.PathLike[str], *, repair: bool = False) -> Diagnosis:
+    """Look at a store in a folder, also one that cannot be opened, and name each damage.
+
+    First at the bytes of database and log, where `repair` puts wrong bits right while no one else has the store open;
+    then as `Database.doctor` does. Raises NotFound, NotAStore and NewerFormat as `open` does.
+    """
+    from adjoin.store.raw import examine_raw
+
+    folder = Path(target).absolute()
+    raw = examine_raw(folder, repair=repair)
+    try:
+        with open(folder, create=False) as db:
+            found = db.doctor(repair=repair)
+    except (NotFound, NotAStore):
+        if not raw:
+            raise
+        return Diagnosis((*raw,), ("bytes of database and log",))
+    except StoreCorrupted as exc:
+        told = [] if any(not finding.repaired for finding in raw) else [Finding(folder.name, str(exc))]
+        return Diagnosis((*raw, *told), ("bytes of database and log",))
+    places = {(finding.place, finding.what) for finding in raw}
+    rest = [one for one in found.findings if (one.place, one.what) not in places]
+    return Diagnosis((*raw, *rest), ("bytes of database and log", *found.checked))
+
+
 class Database:
     """Collections in one place. A context manager; `close` ends it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._given: dict[
+            str, Collection
+        ] = {}  # the last of each name, with an embedder that a name may not bring back
 
     @property
     def location(self) -> str:
@@ -131,7 +171,9 @@ class Database:
         _refuse_other(stored, "storage", stored.storage, storage)
         for option, value in params.items():
             _refuse_other(stored, option, stored.params.get(option), value)
-        return Collection(self._engine, stored, get_embedder)
+        collection = Collection(self._engine, stored, get_embedder)
+        self._given[name] = collection
+        return collection
 
     def _create(
         self, name: str, embedder: Any, metric: Any, index: Any, storage: Any, params: dict[str, Any]
@@ -189,15 +231,48 @@ class Database:
         found = self._engine.doctor(repair=repair)
         if not repair or found.healthy:
             return found
-        return self._embed_lost(found)
+        tried = [*map(self._with_vectors_again, found.findings)]
+        again = self._engine.doctor(repair=True)
+        left = {(finding.place, finding.what) for finding in again.findings if not finding.repaired}
+        settled = [
+            one if one.level == "note" or (one.place, one.what) in left or one.ids else replace(one, repaired=True)
+            for one in tried
+        ]
+        known = {(finding.place, finding.what) for finding in found.findings}
+        new = [one for one in again.findings if (one.place, one.what) not in known]
+        return Diagnosis((*settled, *new), again.checked)
 
-    def _embed_lost(self, found: Diagnosis) -> Diagnosis:
-        """Embed texts whose vectors are lost, and look again."""
-        mended = 0
-        for finding in found.findings:
-            if finding.collection is not None and finding.ids and not finding.repaired:
-                mended += self.collection(finding.collection).embed_again(finding.ids)
-        return self._engine.doctor(repair=True) if mended else found
+    def _with_vectors_again(self, finding: Finding) -> Finding:
+        """The finding, after texts whose vectors are lost were embedded again, and the other rows set aside."""
+        if finding.collection is None or not finding.ids or finding.repaired:
+            return finding
+        name = finding.collection
+        collection = self._given.get(name) or self.collection(name)
+        try:
+            embedded = set(collection.embed_again(finding.ids))
+        except AdjoinError as exc:
+            return replace(finding, what=f"{finding.what}. Their texts could not be embedded again: {exc}")
+        lost = [id_ for id_ in finding.ids if id_ not in embedded]
+        if not lost:
+            return replace(finding, repaired=True)
+        kept = self._set_aside(name, lost)
+        return replace(
+            finding,
+            what=f"{len(lost):,} rows have lost their vectors: {listed(lost)}. They were taken out, and all else of them is in "
+            f"{kept}. Store them again with upsert()",
+            ids=tuple(lost),
+        )
+
+    def _set_aside(self, name: str, ids: list[Id]) -> str:
+        """Write rows without vectors to a file of JSON lines in the folder, and take them out; the file's name."""
+        from adjoin.export import write_lines
+
+        number = itertools.count(1)
+        while (path := Path(self.location) / f"lost-{next(number)}.jsonl").exists():
+            pass
+        write_lines(path, self._engine.rows_without_vectors(name, ids))
+        self._engine.delete(name, ids=ids)
+        return path.name
 
     def close(self) -> None:
         """Let go of the files. What was acknowledged is on disk already. Closing twice does no harm."""

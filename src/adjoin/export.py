@@ -45,6 +45,12 @@ def export(
         return write(file, collection.scan(where, vectors=vectors), vectors, progress or (lambda done, total: None))
 
 
+def write_lines(output: str | os.PathLike[str], documents: Iterable[Document]) -> int:
+    """Write documents, without vectors, to a file of JSON lines, and return how many."""
+    with _file(output) as file:
+        return _write_jsonl(file, documents, False, lambda done, total: None)
+
+
 def _format_of(output: str | os.PathLike[str] | None) -> str:
     return "parquet" if output is not None and Path(output).suffix.lower() in (".parquet", ".pq") else "jsonl"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +141,7 @@ def test_an_erasure_does_not_let_go_of_the_locks_on_the_store(tmp_path: Path) ->
 
 
 @pytest.fixture
-def sizes(tmp_path: Path) -> Iterator[Callable[[], int]]:
+def sizes(tmp_path: Path) -> Callable[[], int]:
     return lambda: size_of(tmp_path / "s")
 
 

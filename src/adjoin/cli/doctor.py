@@ -42,8 +42,12 @@ def doctor(
 
 
 def _examined(db: str, *, repair: bool) -> Diagnosis:
+    """A folder is looked at even where it is too damaged to open."""
     import adjoin
+    from adjoin.database import doctor as examine
 
+    if "://" not in db:
+        return examine(db, repair=repair)
     with adjoin.open(db, create=False) as database:
         return database.doctor(repair=repair)
 

@@ -32,6 +32,9 @@ def backup(connections: Connections, place: SegmentsFolder, path: Path) -> None:
     Raises InvalidOption if there is something at the path, StoreFull, and StoreCorrupted if a file is damaged.
     """
     target = path.absolute()
+    home = Path(os.path.realpath(connections.location))
+    if not connections.in_memory and Path(os.path.realpath(target)).is_relative_to(home):
+        raise InvalidOption(f"{target} is inside the store itself, which keeps no other files. Name a folder outside.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidOption(f"there is something at {target} already. Name a folder that is new or empty.")
     draft = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}")
@@ -87,6 +90,7 @@ def _copy_segments(place: SegmentsFolder, draft: Path) -> None:
         raise StoreCorrupted(f"a manifest in {draft.name} is damaged: {exc}") from exc
     finally:
         copied.close()
+    files.sync_folder(draft)
     if not manifests:
         return
     (draft / SEGMENTS).mkdir()

@@ -39,15 +39,19 @@ def checked_vfs() -> str | None:
     return _VFS
 
 
+def weighted(words: NDArray[np.uint32]) -> tuple[int, int]:
+    """The two sums of an even number of words, as the shim and SQLite's log compute them."""
+    pairs = words.reshape(-1, 2)
+    weights = _weights(len(pairs))
+    with np.errstate(over="ignore"):
+        first = (pairs * weights[0]).sum(dtype=np.uint32)
+        second = (pairs * weights[1]).sum(dtype=np.uint32)
+    return int(first), int(second)
+
+
 def page_sums(page: bytes) -> tuple[int, int]:
     """The two sums of a page as the shim computes them, over all but the last 8 bytes."""
-    words = np.frombuffer(page, "<u4", (len(page) - CHECK_BYTES) // 4).reshape(-1, 2)
-    weights = _weights(len(words))
-    values = words.astype(np.uint32)
-    with np.errstate(over="ignore"):
-        first = (values * weights[0]).sum(dtype=np.uint32)
-        second = (values * weights[1]).sum(dtype=np.uint32)
-    return int(first), int(second)
+    return weighted(np.frombuffer(page, "<u4", (len(page) - CHECK_BYTES) // 4))
 
 
 def is_sound(page: bytes) -> bool:
@@ -57,18 +61,27 @@ def is_sound(page: bytes) -> bool:
 
 def mended(page: bytes) -> bytes | None:
     """The page as it was before one bit of it was turned, found by its checksum; None where more than one bit, or one
-    of several, could be it.
-
-    The sums are linear in the page's words modulo 2³², so each bit changes them by a difference of its own, but for the
-    highest bits of words that stand a period apart.
-    """
+    of several, could be it."""
     found, stored = page_sums(page), _stored(page)
     if found == stored:
         return page
-    if _one_bit(found, stored):
-        return page[:-CHECK_BYTES] + b"".join(value.to_bytes(4, "little") for value in found)
+    places = wrong_bits(np.frombuffer(page, "<u4", (len(page) - CHECK_BYTES) // 4).copy(), found, stored)
+    if len(places) != 1:
+        return None
+    [(word, bit)] = places
+    words = np.frombuffer(page, "<u4").copy()
+    words[word] ^= np.uint32(1 << bit)
+    return words.astype("<u4").tobytes()
+
+
+def wrong_bits(words: NDArray[np.uint32], found: tuple[int, int], stored: tuple[int, int]) -> list[tuple[int, int]]:
+    """(word, bit) of each single bit that makes the sums found and those stored agree when it is turned. The two sums
+    stored count as words behind the last.
+
+    The sums are linear in the words modulo 2³², so each bit changes them by a difference of its own, but for the
+    highest bits of words that stand a period apart; and the last word is added to the second sum alone.
+    """
     off = [np.uint32((stored[i] - found[i]) & 0xFFFFFFFF) for i in range(2)]
-    words = np.frombuffer(page, "<u4", (len(page) - CHECK_BYTES) // 4)
     weights = _weights(len(words) // 2)
     fits: list[tuple[int, int]] = []
     for bit in range(32):
@@ -76,23 +89,18 @@ def mended(page: bytes) -> bytes | None:
             change = ((words ^ np.uint32(1 << bit)) - words).astype(np.uint32).reshape(-1, 2)
             same = ((change * weights[0]) == off[0]) & ((change * weights[1]) == off[1])
         fits += [(int(place), bit) for place in np.flatnonzero(same)]
-    if len(fits) != 1:
-        return None
-    [(place, bit)] = fits
-    fixed = words.copy()
-    fixed[place] ^= np.uint32(1 << bit)
-    return fixed.astype("<u4").tobytes() + page[-CHECK_BYTES:]
-
-
-def _one_bit(found: tuple[int, int], stored: tuple[int, int]) -> bool:
-    return sum((a ^ b).bit_count() for a, b in zip(found, stored, strict=True)) == 1
+    odd = [a ^ b for a, b in zip(found, stored, strict=True)]
+    if sum(value.bit_count() for value in odd) == 1:
+        which = 0 if odd[0] else 1
+        fits.append((len(words) + which, odd[which].bit_length() - 1))
+    return fits
 
 
 def _stored(page: bytes) -> tuple[int, int]:
     return int.from_bytes(page[-8:-4], "little"), int.from_bytes(page[-4:], "little")
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=16)
 def _weights(pairs: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """What each word counts for in the two sums: shape (pairs, 2) for each.
 

@@ -44,9 +44,12 @@ class Connections:
         self._closed = False
         self._still = False
         self._start()
-        self._memory = self._connect() if database is None else None
+        self._memory: apsw.Connection | None = None
+        with _opening:  # before the first file of it is opened
+            _living.add(self)
+        if database is None:
+            self._memory = self._connect()
         self.checked = database is None or (checked_vfs() is not None and _reserved(database) == CHECK_BYTES)
-        _living.add(self)
 
     def _start(self) -> None:
         self._era = object()  # another one in a forked child
@@ -123,6 +126,10 @@ class Connections:
             with self.alone() as connection:
                 if schema.version_of(connection) < schema.VERSION:
                     schema.migrate(connection)
+
+    def holds(self, file: tuple[int, int] | None) -> bool:
+        """Whether it has, or may come to have, this file open."""
+        return self._file == file and not (self._closed and not self._working and not self._parked)
 
     def let_go(self) -> None:
         """Close what is idle, so that nothing read before is remembered."""
@@ -279,6 +286,25 @@ class Connections:
 
 
 _living: weakref.WeakSet[Connections] = weakref.WeakSet()
+_opening = threading.Lock()
+
+
+@contextmanager
+def untouched(database: Path) -> Iterator[bool]:
+    """Whether no one in this process has the database open, nor opens it while the block runs.
+
+    Only then may the files beside it be opened and closed: closing drops the locks that the process has on them.
+    """
+    file = _identity(database)
+    with _opening:
+        yield not any(each.holds(file) for each in list(_living))
+
+
+def _renew_opening() -> None:
+    global _opening
+    _opening = threading.Lock()
+
+
 _inherited: list[apsw.Connection | None] = []
 
 
@@ -296,6 +322,7 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_each(Connections.after_fork_in_parent),
         after_in_child=_each(Connections.after_fork_in_child),
     )
+    os.register_at_fork(after_in_child=_renew_opening)
 
 
 def _reserved(database: Path) -> int:

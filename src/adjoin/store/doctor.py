@@ -6,6 +6,8 @@ damaged; indexes, columns and the rest of a segment are made anew. What cannot b
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ from adjoin.types import Diagnosis, Finding, Id
 
 if TYPE_CHECKING:
     import apsw
+    from numpy.typing import NDArray
 
 _GUARDS: Final = (names.BLOCKS, names.PARITY)
 _SHOWN_ROWS: Final = 5
@@ -63,7 +66,9 @@ def examine(
     connections.refuse_closed()
     case = _Case(repair)
     if not connections.in_memory:
-        if connections.checkpoint() and repair:
+        with contextlib.suppress(StoreError):  # what stops it is found below
+            connections.checkpoint()
+        if repair:
             connections.let_go()
         case.findings += examine_pages(place.database.parent, repair=repair) if place.database else []
         case.checked.append("pages of the database")
@@ -123,6 +128,8 @@ def _examine_collection(
     except StoreError as exc:
         case.add(name, str(exc.__cause__ or exc))
         return
+    if case.repair:
+        manifests += _made_again(connections, place, rebuild, forget, now, manifests, case)
     remake = [manifest for manifest in manifests if _examine_segment(connections, place, now, manifest, case)]
     lost = {manifest.id for manifest in remake if _vectors_bad(place, manifest)}
     if case.repair:
@@ -145,6 +152,91 @@ def _manifests(connection: apsw.Connection, now: Snapshot, case: _Case) -> list[
     return found
 
 
+def _made_again(
+    connections: Connections,
+    place: SegmentsFolder,
+    rebuild: Rebuild,
+    forget: Callable[[], None],
+    now: Snapshot,
+    known: list[Manifest],
+    case: _Case,
+) -> list[Manifest]:
+    """Manifests in the place of damaged ones: of the vectors as they are, if each living row's is the one stored.
+
+    Only from then on may segments be made anew from what is there.
+    """
+    made = []
+    with connections.write() as connection:
+        rows = list(connection.execute(
+            "SELECT id, first, last, rows FROM segments WHERE collection = ? ORDER BY first", (now.key,)
+        ))  # fmt: skip
+        for segment, first, last, count in rows:
+            if segment in {manifest.id for manifest in known}:
+                continue
+            manifest = _provisional(connection, place, now, segment, first, last, count)
+            if manifest is None:
+                continue
+            text = manifest.to_json()
+            connection.execute(
+                "UPDATE segments SET manifest = ?, digest = ? WHERE id = ?", (text, digest(text), segment)
+            )
+            made.append(manifest)
+    for manifest in made:
+        _make_anew(rebuild, forget, now.name, manifest, case, salvage=True)
+        case.findings = [
+            dataclasses.replace(one, repairable=True, repaired=True)
+            if f"segment {manifest.id} is damaged" in one.what
+            else one
+            for one in case.findings
+        ]
+    return []
+
+
+def _provisional(
+    connection: apsw.Connection, place: SegmentsFolder, now: Snapshot, segment: str, first: int, last: int, rows: int
+) -> Manifest | None:
+    """A manifest of vectors and seqs alone; None if they are not those of the rows."""
+    folder = place.path / segment
+    codec = now.codec
+    seqs = _seqs_of(connection, now, first, last)
+    try:
+        content = files.mapped(folder / names.VECTORS)
+    except DamagedFile:
+        return None
+    if len(seqs) != rows or len(content) != rows * codec.row_bytes:
+        return None
+    sql = f"SELECT seq, {row_codec.DOCUMENT_COLUMNS} FROM documents WHERE collection = ? AND seq BETWEEN ? AND ?"
+    for seq, *values in connection.execute(sql, (now.key, first, last)):
+        row = int(np.searchsorted(seqs, seq))
+        try:
+            row_codec.decode(tuple(values), bytes(content[row * codec.row_bytes : (row + 1) * codec.row_bytes]))
+        except ValueError:
+            return None
+    draft = folder / f"{names.SEQS}.made"
+    draft.unlink(missing_ok=True)
+    files.write_array(draft, seqs)
+    draft.replace(folder / names.SEQS)
+    files.sync_folder(folder)
+    nothing = files.Sum(0, "")  # no file has this sum, so columns come from the database
+    return Manifest(
+        id=segment, first=first, last=last, rows=rows, dim=codec.dim, metric=now.metric, storage=now.storage,
+        family="flat", params={}, centre=(0.0,) * codec.dim, costs=names.Costs(1.0, 1.0, 1.0),
+        files={names.VECTORS: files.Sum.of(folder / names.VECTORS), names.SEQS: files.Sum.of(folder / names.SEQS),
+               names.COLUMNS: nothing},
+    )  # fmt: skip
+
+
+def _seqs_of(connection: apsw.Connection, now: Snapshot, first: int, last: int) -> NDArray[np.int64]:
+    """The seqs of a segment are those of its living rows and of those that went since it was made."""
+    span = (now.key, first, last)
+    living = connection.execute("SELECT seq FROM documents WHERE collection = ? AND seq BETWEEN ? AND ?", span)
+    seqs = {seq for (seq,) in living}
+    gone = connection.execute(
+        "SELECT seq FROM changes WHERE collection = ? AND seq BETWEEN ? AND ? AND kind = ?", (*span, REMOVED)
+    )
+    return np.array(sorted(seqs | {seq for (seq,) in gone}), "<i8")
+
+
 def _examine_segment(
     connections: Connections, place: SegmentsFolder, now: Snapshot, manifest: Manifest, case: _Case
 ) -> bool:
@@ -152,6 +244,8 @@ def _examine_segment(
     case.checked.append(f"segment {manifest.id}")
     folder = place.path / manifest.id
     damaged = {name: told for name, file in manifest.files.items() if (told := _damage(folder / name, file))}
+    if damaged and not _is_named(connections, manifest.id):
+        return False  # its collection was dropped meanwhile
     where = f"segments/{manifest.id}"
     for note in manifest.notes:
         case.add(where, note, note=True)
@@ -172,9 +266,14 @@ def _examine_segment(
         made = case.repair and _remake_seqs(connections, folder, now, manifest)
         case.add(f"{where}/{names.SEQS}", what, repairable=True, repaired=made)
     for name, what in damaged.items():
-        if name not in (names.VECTORS, *_GUARDS):
+        if name != names.VECTORS:
             case.add(f"{where}/{name}", what, repairable=True, repaired=case.repair)
     return bool(damaged)
+
+
+def _is_named(connections: Connections, segment: str) -> bool:
+    with connections.read() as connection:
+        return connection.execute("SELECT 1 FROM segments WHERE id = ?", (segment,)).fetchone() is not None
 
 
 def _damage(path: Path, written: files.Sum) -> str | None:
@@ -208,19 +307,12 @@ def _remake_guards(folder: Path, manifest: Manifest) -> bool:
 
 
 def _remake_seqs(connections: Connections, folder: Path, now: Snapshot, manifest: Manifest) -> bool:
-    """The seqs of a segment are those of its living rows and of those that went since it was made."""
     with connections.read() as connection:
-        span = (now.key, manifest.first, manifest.last)
-        living = connection.execute("SELECT seq FROM documents WHERE collection = ? AND seq BETWEEN ? AND ?", span)
-        seqs = {seq for (seq,) in living}
-        gone = connection.execute(
-            "SELECT seq FROM changes WHERE collection = ? AND seq BETWEEN ? AND ? AND kind = ?", (*span, REMOVED)
-        )
-        seqs |= {seq for (seq,) in gone}
+        seqs = _seqs_of(connection, now, manifest.first, manifest.last)
     draft = folder / f"{names.SEQS}.made"
     draft.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_array(draft, np.array(sorted(seqs), "<i8"))
+    files.write_array(draft, seqs)
     return _put([draft], folder, (names.SEQS,), manifest)
 
 
@@ -243,6 +335,11 @@ def _make_anew(
     forget()
     try:
         rebuild.run(name, Job((manifest.id,), tail=False), salvage=salvage)
+        # All its files are new, and none of its living rows had lost its vector.
+        case.findings = [
+            dataclasses.replace(one, repaired=True) if one.place.startswith(f"segments/{manifest.id}/") else one
+            for one in case.findings
+        ]
     except Superseded:
         pass
     except (StoreCorrupted, DamagedFile) as exc:

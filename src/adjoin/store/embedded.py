@@ -54,6 +54,10 @@ Pause: TypeAlias = Callable[[], Any]
 
 _DIRECT_ROWS = 65_536  # a call of one batch up to this size is written at once; others are spooled first
 _SCAN_ROWS = 512
+_LONG = (
+    1900  # characters of a row that fit on one page in any script; what goes on to pages of its own is read past the
+)
+# page's checksum, and so is checked by the row's hash
 
 
 class EmbeddedEngine:
@@ -334,7 +338,10 @@ class EmbeddedEngine:
                 seq_of.update(connection.execute(sql, (now.key, *block)))
             if not seq_of or now.storage != "float32":  # a rounded vector is not the one that the embedder gave
                 return {}
-            blobs = self._state(now).view(connection, now).blobs(connection, list(seq_of.values()))
+            try:
+                blobs = self._state(now).view(connection, now).blobs(connection, list(seq_of.values()))
+            except DamagedFile:  # they can be had again, and are just what repair is embedding
+                return {}
             return {text_hash: now.codec.decode_blob(blobs[seq]) for text_hash, seq in seq_of.items()}
 
         return self._on_snapshot(name, work)
@@ -509,14 +516,14 @@ class EmbeddedEngine:
             sql = f"SELECT seq, {rows.DOCUMENT_COLUMNS} FROM documents WHERE seq IN ({rows.marks(block)})"
             for seq, *values in connection.execute(sql, block):
                 try:
-                    if blobs is None:
+                    if blobs is None and not _is_long(values):
                         documents[seq] = rows.document(*values)
                         continue
-                    blob = blobs.get(seq)
-                    if blob is None:
+                    found = view.blobs(connection, [seq]) if blobs is None else blobs
+                    if seq not in found:
                         raise ValueError("its vector is missing")
-                    vector = codec.decode_blob(blob) if codec is not None else None
-                    documents[seq] = rows.decode(tuple(values), blob if check else None, vector)
+                    vector = codec.decode_blob(found[seq]) if codec is not None else None
+                    documents[seq] = rows.decode(tuple(values), found[seq] if check or blobs is None else None, vector)
                 except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
                     raise corrupted(self.location, f"row {seq} cannot be read: {exc}") from exc
         if len(documents) < len(seqs):
@@ -575,6 +582,13 @@ def _seqs_of(connection: apsw.Connection, now: Snapshot, ids: Sequence[Id]) -> l
 
 def _has_any(part: Part, seqs: list[int]) -> bool:
     return any(part.segment.first <= seq <= part.segment.last for seq in seqs)
+
+
+def _is_long(values: Sequence[Any]) -> bool:
+    """Whether a row of DOCUMENT_COLUMNS may go on to a second page."""
+    id_, _, content, metadata, origin, _ = values
+    size = len(metadata) + (len(content) if content is not None else 0) + (len(origin) if origin is not None else 0)
+    return size + (len(id_) if isinstance(id_, str) else 0) > _LONG
 
 
 def _peek_two(batches: Iterable[Batch]) -> tuple[Batch | None, Batch | None, Iterator[Batch]]:

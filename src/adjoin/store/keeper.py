@@ -6,6 +6,7 @@ due is decided afresh each time from what the database says, so a builder that d
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import os
@@ -42,6 +43,7 @@ _FEW_DEAD: Final = 500
 _SPARE_PAGES: Final = 512  # of the database, that may stay unused
 _PAGES_AT_ONCE: Final = 2048
 _IDLE_S: Final = 20.0
+_WAIT_AT_EXIT_S: Final = 60.0
 _ALL: Final = 2**63 - 1
 _MEMORY_SHARE: Final = 3  # a build may take a third of the machine's memory
 
@@ -83,7 +85,10 @@ class Keeper:
             self._due[name] = time.monotonic()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._watch, name="adjoin-keeper", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError:  # the interpreter ends; what was written is written
+                    self._thread = None
             self._condition.notify_all()
 
     def _watch(self) -> None:
@@ -98,6 +103,10 @@ class Keeper:
             yield
         except (AdjoinError, DamagedFile, StaleSnapshot, Superseded, OSError) as exc:
             _log.info("sealing %r was put off: %s", name, exc)
+        except Exception:
+            if threading.main_thread().is_alive():
+                raise
+            # The interpreter ends, and begins no threads any more; the next process does the work.
 
     def _next(self) -> str | None:
         """The name of a collection to look at; None when there has been nothing for a while."""
@@ -262,14 +271,14 @@ class Keeper:
                 break
         self._connections.checkpoint()
 
-    def close(self) -> None:
-        """Stop; what is being built is waited for."""
+    def close(self, *, wait_s: float | None = None) -> None:
+        """Stop; what is being built is waited for, so long at most."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.join(wait_s)
 
     def after_fork(self) -> None:
         closed = self._closed
@@ -333,6 +342,13 @@ _living: weakref.WeakSet[Keeper] = weakref.WeakSet()
 def _after_fork() -> None:
     for keeper in list(_living):
         keeper.after_fork()
+
+
+@atexit.register
+def _at_exit() -> None:
+    """A kernel's thread that meets the end of the interpreter would take the process down with it."""
+    for keeper in list(_living):
+        keeper.close(wait_s=_WAIT_AT_EXIT_S)
 
 
 if hasattr(os, "register_at_fork"):

@@ -95,6 +95,7 @@ class Segment:
         self._mapped = {name: self._map(name) for name in (names.VECTORS, names.FIGURES, names.COLUMNS)}
         self._columns_read = self._read_columns()
         self._lock = threading.RLock()
+        self._vectors: Vectors | None = None
         self._exact: Exact | None = None
         self._columns: SealedColumns | None = None
         self._index: Built | None = None
@@ -115,10 +116,10 @@ class Segment:
             return None
         try:
             return mapped(self.folder / name)
-        except DamagedFile:
-            if not self._salvage:
+        except DamagedFile as exc:
+            if name == names.VECTORS and not self._salvage:
                 raise
-            return b""
+            return b"" if self._salvage else exc  # what is derived is told when it is needed, and can be made again
 
     def _open(self, name: str) -> Any:
         return opened(self.folder / name, self.manifest.files[name])
@@ -128,6 +129,8 @@ class Segment:
         if self._salvage:
             size = self.manifest.files[name].size
             return content[:size].ljust(size, b"\0")
+        if isinstance(content, DamagedFile):
+            raise content
         self.manifest.files[name].verify(self.folder / name, content)
         return content
 
@@ -140,24 +143,31 @@ class Segment:
         return self._exact
 
     def _open_exact(self) -> Exact:
-        raw = self._verified(names.VECTORS)
-        vectors = Vectors(self.codec.over(raw, self.n), raw, self.codec)
         figures: NDArray[Any] | None = None
         if names.FIGURES in self.manifest.files:
             dtype = "<f4" if self.metric == "cosine" else "<f8"
             figures = np.frombuffer(self._verified(names.FIGURES), dtype)
-        return Exact(vectors, self.metric, figures, np.array(self.manifest.centre, np.float64))
+        return Exact(self.vectors, self.metric, figures, np.array(self.manifest.centre, np.float64))
 
     @property
     def vectors(self) -> Vectors:
-        return self.exact.stored  # type: ignore[return-value]
+        """Without what is derived from them, so that this can be made again."""
+        if self._vectors is None:
+            with self._lock:
+                if self._vectors is None:
+                    raw = self._verified(names.VECTORS)
+                    self._vectors = Vectors(self.codec.over(raw, self.n), raw, self.codec)
+        return self._vectors
 
     @property
     def columns(self) -> SealedColumns:
         if self._columns is None:
             with self._lock:
                 if self._columns is None:
-                    self.manifest.files[names.COLUMNS].verify(self.folder / names.COLUMNS, self._mapped[names.COLUMNS])
+                    content = self._mapped[names.COLUMNS]
+                    if isinstance(content, DamagedFile):
+                        raise content
+                    self.manifest.files[names.COLUMNS].verify(self.folder / names.COLUMNS, content)
                     if isinstance(self._columns_read, DamagedFile):
                         raise self._columns_read
                     self._columns = self._columns_read
@@ -240,7 +250,7 @@ class Segment:
     def load_index_behind(self) -> None:
         """Begin to load it in a thread of its own."""
         if self._index is None and self.has_index and self._loading is None:
-            self._loading = threading.Thread(target=self.load_index, name=f"adjoin-load-{self.id}", daemon=True)
+            self._loading = threading.Thread(target=self.load_index, name=f"adjoin-load-{self.id}")
             self._loading.start()
 
     def adopt_index(self, index: Built) -> None:
