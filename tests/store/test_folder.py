@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import apsw
 import numpy as np
 import pytest
 
@@ -27,6 +28,7 @@ from adjoin.errors import (
     Unsupported,
 )
 from adjoin.store import schema
+from adjoin.store.checks import checked_vfs
 from tests.support.stores import ROOT, contents, files, python, vectors
 
 
@@ -146,8 +148,8 @@ def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_is_left_alone(store: Path) -> None:
-    with sqlite3.connect(store / "adjoin.db") as database:
-        database.execute("PRAGMA user_version = 99")
+    database = apsw.Connection(str(store / "adjoin.db"), vfs=checked_vfs())
+    database.execute("PRAGMA user_version = 99")
     database.close()
     refused(
         store,
