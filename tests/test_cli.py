@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.stores import vectors
+
 COMMANDS = (
-    "demo", "index", "search", "get", "stats", "delete", "erase", "optimize", "doctor", "backup", "export",
+    "demo", "index", "search", "get", "stats", "delete", "erase", "optimize", "doctor", "backup", "bench", "export",
 )  # fmt: skip
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
 
@@ -117,6 +119,10 @@ def test_a_filter_without_matches_says_so(place: Path) -> None:
         (("backup", "copy.adjoin", "--db", "nowhere"), "there is no adjoin store at"),
         (("index", "docs", "--db", "new.adjoin", "--index", "tree"), "unknown index 'tree'. Known: auto, flat, graph"),
         (("demo", "--db", "new.adjoin", "--index", "tree"), "unknown index 'tree'"),
+        (("bench", "--db", "notes.adjoin", "--plot", "x.gif"), "written as .png, .svg, .pdf"),
+        (("bench", "--db", "notes.adjoin", "--plot", "nowhere/x.png"), "there is no folder nowhere"),
+        (("bench", "--db", "notes.adjoin", "--recall", "0"), "recall is a share above 0"),
+        (("bench", "--db", "notes.adjoin", "--families", "tree"), "unknown index 'tree'"),
         (("export", "x.doc", "--db", "notes.adjoin", "--format", "doc"), "unknown format 'doc'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
@@ -195,6 +201,27 @@ def test_erase_leaves_no_byte_and_says_how_many_it_read(sealed: Path) -> None:
     assert as_json("stats", "--db", "notes.adjoin", cwd=sealed)["collections"][0]["documents"] == 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+@pytest.mark.parametrize(("answer", "left", "status"), [("n", 5, 1), ("y", 3, 0)])
+def test_erase_asks_at_a_terminal(sealed: Path, answer: str, left: int, status: int) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    words = ["erase", "--where", '{"year": {"$exists": true}}', "--db", "notes.adjoin"]
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            [sys.executable, "-m", "adjoin", *words],
+            cwd=sealed, env=ENVIRONMENT, stdin=theirs, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Erase 2 rows? [y/N]" in done.stdout
+    assert as_json("stats", "--db", "notes.adjoin", cwd=sealed)["collections"][0]["documents"] == left
+
+
 def _indexed_at(folder: Path) -> Path:
     """Where the file about Seoul was when it was indexed."""
     (hit,) = as_json("search", "수도", "-k", "1", "--db", "notes.adjoin", cwd=folder)["hits"]
@@ -238,6 +265,30 @@ def test_an_index_named_at_the_start_is_kept(place: Path, tmp_path: Path) -> Non
     assert (figures["index"], [part["index"] for part in figures["parts"]]) == ("hnsw", ["hnsw"])
     words = ("index", place / "docs", "--db", "h.adjoin", "--index", "graph")
     assert "has index 'hnsw', not 'graph'" in adjoin(*words, cwd=tmp_path, status=1).stderr
+
+
+def test_bench_compares_indexes_and_says_which_to_choose(tmp_path: Path) -> None:
+    import adjoin as library
+
+    with library.open(tmp_path / "v.adjoin") as db:
+        db.collection("documents", embedder=None).add(vectors=vectors(1500, 16))
+    words = ("bench", "--db", "v.adjoin", "--families", "hnsw", "--rows", "1000")
+    told = adjoin(*words, cwd=tmp_path).stdout
+    assert told.startswith(
+        "documents: 800 of 1,500 rows, cosine, 16 dimensions; 200 queries (rows taken out), k = 10\n"
+    )
+    assert "● the choice" in told
+    found = as_json(*words, "-k", "3", cwd=tmp_path)
+    assert (found["k"], found["measured"], {row["family"] for row in found["rows"]}) == (3, 800, {"flat", "hnsw"})
+    assert found["best"]["low"] >= 0.95
+    assert found["advice"]
+
+
+def test_bench_takes_questions_and_has_little_to_say_of_five_rows(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "asked.txt").write_text("수도가 어디인가요?\n\nWho barks?\n", encoding="utf-8")
+    found = as_json("bench", "--db", place / "notes.adjoin", "--questions", tmp_path / "asked.txt", cwd=tmp_path)
+    assert (found["queries"], found["asked_by"], found["best"]["family"]) == (2, "yours", "flat")
+    assert found["advice"].startswith("Exact search is best here")
 
 
 def test_search_can_be_exact_and_explains_its_parts(sealed: Path) -> None:

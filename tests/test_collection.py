@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from collections.abc import Iterator
@@ -336,3 +337,18 @@ def test_a_model_folder_named_from_here_is_found_from_elsewhere(
     monkeypatch.chdir(tmp_path / "elsewhere")
     with adjoin.open(tmp_path / "s.adjoin") as db:
         assert db.collection("c").search("the cat", k=1).ids == ["a"]
+
+
+def test_reports_show_as_text_in_a_notebook() -> None:
+    from adjoin.types import Diagnosis, Finding, Plan, RecallReport
+
+    for report in (
+        Plan("exact", "1 < 2", 3, 3, 3, 0.95, 1.0),
+        RecallReport(0.95, (), 0.1),
+        Diagnosis((Finding("<place>", "is damaged"),)),
+    ):
+        shown = report._repr_html_()
+        assert shown.startswith("<pre>")
+        assert html.unescape(shown.removeprefix("<pre>").removesuffix("</pre>")) == str(report)
+        assert "<place>" not in shown
+        assert "1 < 2" not in shown

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.stores import vectors
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 READMES = (ROOT / "README.md", ROOT / "README.ko.md")
@@ -49,6 +51,27 @@ def _code(block: str) -> list[str]:
 
 def _commands(block: str) -> list[str]:
     return [line.split("#")[0].strip() for line in block.splitlines()]
+
+
+def test_the_table_of_indexes_is_what_the_families_declare() -> None:
+    from scripts import index_table
+
+    page = (ROOT / "docs" / "indexes.md").read_text(encoding="utf-8")
+    assert page == index_table.written(), "run scripts/index_table.py"
+    assert all(f"| `{family}` |" in index_table.table() for family in ("flat", "graph", "ivfpq"))
+
+
+@pytest.mark.parametrize(("family", "size"), [("graph", 2120), ("hnsw", 1680), ("lsh", 96)])
+def test_indexes_take_the_bytes_that_their_page_says(family: str, size: int) -> None:
+    from adjoin.index.base import build
+
+    built = build(family, vectors(600, 384), "cosine", {})
+    assert built.memory_bytes / built.n == pytest.approx(size, rel=0.01)
+    (line,) = [
+        line for line in (ROOT / "docs" / "indexes.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| `{family}` |") and "384 dimensions" in line
+    ]  # fmt: skip
+    assert f"{size:,}" in line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

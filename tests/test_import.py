@@ -18,8 +18,19 @@ HEAVY = (
     "apsw",
     "numpy",
     "pyarrow",
+    "matplotlib",
 )
-EXTRAS = ("pypdf", "pyarrow", "pandas", "watchfiles", "huggingface_hub", "torch", "safetensors", "psycopg")
+EXTRAS = (
+    "pypdf",
+    "pyarrow",
+    "pandas",
+    "watchfiles",
+    "huggingface_hub",
+    "torch",
+    "safetensors",
+    "psycopg",
+    "matplotlib",
+)
 
 
 def test_importing_adjoin_loads_nothing_heavy() -> None:

@@ -27,7 +27,7 @@ LEVELS = (
     {"ingest"},
     {"sync"},
     {"collection"},
-    {"export", "database", "testing"},
+    {"export", "database", "testing", "evaluate"},
     {"cli"},
     {"__main__"},
 )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adjoin.embed import Embedder
     from adjoin.read import ReadSettings
     from adjoin.sync import IndexReport, Told
+    from adjoin.types import Floats
 
 _log = logging.getLogger(__name__)
 
@@ -322,6 +323,10 @@ class Collection:
         if k < 1 or not budget_s > 0:
             raise InvalidOption(f"k is 1 or more and budget_s a number of seconds above 0, not {k!r} and {budget_s!r}.")
         return self._engine.recall(self.name, k=k, budget_s=budget_s)
+
+    def live_queries(self) -> Floats | None:
+        """A fair sample of the vectors that this process has searched for without a filter, (q, dim); None for few."""
+        return self._engine.live_queries(self.name)
 
     def embed_again(self, ids: Sequence[Id]) -> list[Id]:
         """Embed the stored texts of rows whose vectors are lost, and store them so; returns the ids of those that could be."""

@@ -206,6 +206,10 @@ class Engine(Protocol):
         """What share of the true neighbours live queries got, measured against exact search."""
         ...
 
+    def live_queries(self, name: str) -> Floats | None:
+        """A fair sample of the vectors that this process has asked for without a filter; None while there are few."""
+        ...
+
     def backup(self, path: Path) -> None:
         """A copy of the whole database as it is at one moment, while it is in use."""
         ...

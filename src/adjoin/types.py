@@ -232,6 +232,9 @@ class Plan:
         parts = map(str, self.segments) if len(self.segments) > 1 else ()
         return "\n".join([*lines, *parts, *self.notes])
 
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Erased:
@@ -294,6 +297,9 @@ class RecallReport:
         ]
         return "\n".join([f"recall of live queries (asked {self.asked:g}), measured in {self.seconds:.2f} s", *shown])
 
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -329,6 +335,9 @@ class Diagnosis:
     def __str__(self) -> str:
         lines = [*map(str, self.findings)] or ["no damage found"]
         return "\n".join([*lines, f"checked: {', '.join(self.checked)}"] if self.checked else lines)
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
 
 
 class Hits(Sequence[Hit]):
@@ -418,6 +427,11 @@ class Hits(Sequence[Hit]):
         head = "".join(f"<th>{name}</th>" for name in ("rank", "score", "content", "origin", "metadata"))
         caption = f"<caption>{html.escape(_one_line(self.query, 120))}</caption>" if self.query else ""
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+
+
+def as_html(text: str) -> str:
+    """Text for a notebook, line by line."""
+    return f"<pre>{html.escape(text)}</pre>"
 
 
 def shown(value: object, most: int) -> str:

@@ -166,7 +166,7 @@ def refuse_unknown_index(family: str, db: str) -> None:
 def bar(what: str, unit: str) -> Iterator[Progress]:
     """A progress bar on stderr, with the rate and the time left; silent where stderr is not a terminal.
 
-    unit: "bytes", or what is counted.
+    unit: "bytes", or what is counted; "" for steps that mean nothing to a reader.
     """
     if not sys.stderr.isatty():
         yield lambda done, total: None
@@ -179,6 +179,9 @@ def bar(what: str, unit: str) -> Iterator[Progress]:
         task = shown.add_task(what, total=None, rate="")
 
         def advance(done: int, total: int | None) -> None:
+            if not unit:
+                shown.update(task, completed=done, total=total)
+                return
             speed = shown.tasks[0].speed or 0
             rate = f"{speed / 1e6:.2f} MB/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s"
             shown.update(

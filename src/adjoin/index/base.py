@@ -100,6 +100,11 @@ def families_for(metric: Metric) -> tuple[str, ...]:
     return ("flat", *(name for name, kind in _KINDS.items() if metric in kind.metrics))
 
 
+def options_of(family: str) -> Mapping[str, Option]:
+    """The parameters that a family declares; none of `flat`."""
+    return {} if family == "flat" else dict(_KINDS[family].options)
+
+
 def choose(metric: Metric, n: int, dim: int) -> str:
     """What `auto` is for so many rows: the fastest family there is at equal recall."""
     check_metric(metric)

@@ -385,6 +385,10 @@ class EmbeddedEngine:
         self.count(name)
         return self._meter.measure(name, self.search, k=k, budget_s=budget_s)
 
+    def live_queries(self, name: str) -> Floats | None:
+        self.count(name)
+        return self._meter.queries(name)
+
     def backup(self, path: Path) -> None:
         backup(self._connections, self._place, path)
 

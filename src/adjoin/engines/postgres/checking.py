@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import numpy as np
+
 from adjoin.engine import SearchRequest
 from adjoin.engines.postgres import catalogue, rows
 from adjoin.engines.postgres.catalogue import Held
@@ -63,6 +65,11 @@ class Sampled:
             kept = list(self._kept.get(key, ()))
             self._random.shuffle(kept)
             return kept
+
+    def unfiltered(self, key: int) -> Floats | None:
+        """The vectors of those that had no filter, shape (q, dim); None where there are few."""
+        found = [asked.vector for asked in self.of(key) if asked.where is None]
+        return np.stack(found) if len(found) >= _KEPT // 4 else None
 
 
 def measure(

@@ -251,6 +251,11 @@ class PostgresEngine:
             held = catalogue.load(connection, name, self.location)
             return checking.measure(connection, held, self._sampled.of(held.key), k, budget_s, self._exact_below)
 
+    def live_queries(self, name: str) -> Floats | None:
+        with self._connections.read() as connection:
+            key = catalogue.load(connection, name, self.location).key
+        return self._sampled.unfiltered(key)
+
     def backup(self, path: Path) -> None:
         self._connections.refuse_closed()
         raise Unsupported(
