@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+COMMANDS = (
+    "demo", "index", "search", "get", "stats", "delete", "erase", "optimize", "doctor", "backup", "export",
+)  # fmt: skip
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
 
 
@@ -106,6 +109,14 @@ def test_a_filter_without_matches_says_so(place: Path) -> None:
         (("index", "docs", "--db", "new.adjoin", "--embedder", "nonsense"), "nonsense"),
         (("delete", "--db", "notes.adjoin"), "give either ids or --where"),
         (("delete", "--db", "notes.adjoin", "--where", "{}"), "needs --yes"),
+        (("erase", "--db", "notes.adjoin"), "give either ids or --where"),
+        (("erase", "--db", "notes.adjoin", "--where", "{}"), "5 rows would go. Erasing needs --yes"),
+        (("optimize", "--db", "notes.adjoin", "-c", "other"), "It has 'documents': choose with --collection"),
+        (("doctor", "--db", "nowhere"), "there is no adjoin store at"),
+        (("backup", "docs", "--db", "notes.adjoin"), "there is something at"),
+        (("backup", "copy.adjoin", "--db", "nowhere"), "there is no adjoin store at"),
+        (("index", "docs", "--db", "new.adjoin", "--index", "tree"), "unknown index 'tree'. Known: auto, flat, graph"),
+        (("demo", "--db", "new.adjoin", "--index", "tree"), "unknown index 'tree'"),
         (("export", "x.doc", "--db", "notes.adjoin", "--format", "doc"), "unknown format 'doc'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
@@ -137,12 +148,108 @@ def test_stats_counts(place: Path) -> None:
 def test_delete_by_filter_and_by_id(place: Path) -> None:
     adjoin("index", "docs", "--db", "third.adjoin", cwd=place)
     words = ("delete", "--db", "third.adjoin", "--where", '{"year": {"$lt": 2020}}')
-    assert "1 rows would be deleted" in adjoin(*words, "--dry-run", cwd=place).stdout
+    assert "1 row would be deleted" in adjoin(*words, "--dry-run", cwd=place).stdout
     assert as_json(*words, "--yes", cwd=place) == {"deleted": 1, "matching": 1}
     id_ = str(place / "docs" / "seoul.txt") + "#0"
     assert as_json("delete", id_, "--db", "third.adjoin", cwd=place)["deleted"] == 1
     (figures,) = as_json("stats", "--db", "third.adjoin", cwd=place)["collections"]
     assert figures["documents"] == 3
+
+
+@pytest.fixture
+def sealed(place: Path, tmp_path: Path) -> Path:
+    """A folder with a store of its own, notes.adjoin: five rows in one segment."""
+    adjoin("backup", tmp_path / "notes.adjoin", "--db", place / "notes.adjoin", cwd=place)
+    told = as_json("optimize", "--db", "notes.adjoin", cwd=tmp_path)
+    assert (told["before"]["segments"], told["before"]["tail"]) == (0, 5)
+    assert (told["after"]["segments"], told["after"]["tail"]) == (1, 0)
+    return tmp_path
+
+
+def test_optimize_says_what_it_changed(sealed: Path) -> None:
+    told = adjoin("optimize", "--db", "notes.adjoin", cwd=sealed).stdout
+    assert "after:  1 segment, 0 rows in the tail, 0 tombstones" in told
+
+
+def test_stats_shows_segments_and_what_is_gone_from_them(sealed: Path) -> None:
+    assert "1 segment, no tail" in adjoin("stats", "--db", "notes.adjoin", cwd=sealed).stdout
+    adjoin("delete", "--where", '{"year": 2021}', "--yes", "--db", "notes.adjoin", cwd=sealed)
+    told = adjoin("stats", "--db", "notes.adjoin", cwd=sealed).stdout
+    (figures,) = as_json("stats", "--db", "notes.adjoin", cwd=sealed)["collections"]
+    (part,) = figures["parts"]
+    assert f"{part['id']}: 5 rows, 1 tombstone, flat" in told
+    assert f"vectors {5 * 384 * 4 / 1000:.1f} kB" in told
+    assert "4 documents, 1 tombstone" in told
+
+
+def test_erase_leaves_no_byte_and_says_how_many_it_read(sealed: Path) -> None:
+    words = ("erase", "--where", '{"year": 2021}', "--db", "notes.adjoin")
+    assert adjoin(*words, "--dry-run", cwd=sealed).stdout == "1 row would be erased\n"
+    assert _somewhere_in(sealed / "notes.adjoin", "Refunds take seven days.")
+    told = as_json(*words, "--yes", cwd=sealed)
+    assert (told["erased"], told["matching"], told["found"]) == (1, 1, [])
+    assert told["searched_bytes"] > 100_000
+    assert not _somewhere_in(sealed / "notes.adjoin", "Refunds take seven days.")
+    id_ = str(_indexed_at(sealed)) + "#0"
+    assert "1 row erased; " in adjoin("erase", id_, "--yes", "--db", "notes.adjoin", cwd=sealed).stdout
+    assert as_json("stats", "--db", "notes.adjoin", cwd=sealed)["collections"][0]["documents"] == 3
+
+
+def _indexed_at(folder: Path) -> Path:
+    """Where the file about Seoul was when it was indexed."""
+    (hit,) = as_json("search", "수도", "-k", "1", "--db", "notes.adjoin", cwd=folder)["hits"]
+    return Path(hit["origin"]["file"])
+
+
+def _somewhere_in(folder: Path, text: str) -> bool:
+    return any(text.encode() in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_backup_is_a_store_and_is_not_written_over_another(place: Path, tmp_path: Path) -> None:
+    told = as_json("backup", tmp_path / "copy.adjoin", "--db", "notes.adjoin", cwd=place)
+    assert told["bytes"] == sum(path.stat().st_size for path in (tmp_path / "copy.adjoin").rglob("*"))
+    assert as_json("search", "수도", "-k", "1", "--db", tmp_path / "copy.adjoin", cwd=place)["hits"]
+    adjoin("backup", tmp_path / "copy.adjoin", "--db", "notes.adjoin", cwd=place, status=1)
+
+
+def test_doctor_finds_damage_and_repairs_it(sealed: Path) -> None:
+    words = ("doctor", "--db", "notes.adjoin")
+    healthy = adjoin(*words, cwd=sealed).stdout
+    assert "checked: pages of the database, structure of the database, collection 'documents', segment" in healthy
+    assert healthy.endswith("healthy: no damage found\n")
+    (columns,) = (sealed / "notes.adjoin" / "segments").glob("*/columns")
+    content = bytearray(columns.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    columns.write_bytes(content)
+    damaged = adjoin(*words, cwd=sealed, status=1).stdout
+    assert f"damage: segments/{columns.parent.name}/columns: " in damaged
+    assert damaged.endswith("damaged: 1 finding\n")
+    told = json.loads(adjoin(*words, "--json", cwd=sealed, status=1).stdout)
+    assert (told["healthy"], [one["repairable"] for one in told["findings"]]) == (False, [True])
+    assert adjoin(*words, "--repair", cwd=sealed).stdout.endswith("healthy, 1 repaired\n")
+    assert as_json(*words, cwd=sealed)["findings"] == []
+    assert as_json("search", "배송", "-k", "1", "--where", '{"year": 2019}', "--db", "notes.adjoin", cwd=sealed)["hits"]
+
+
+def test_an_index_named_at_the_start_is_kept(place: Path, tmp_path: Path) -> None:
+    adjoin("index", place / "docs", "--db", "h.adjoin", "--index", "hnsw", cwd=tmp_path)
+    adjoin("optimize", "--db", "h.adjoin", cwd=tmp_path)
+    (figures,) = as_json("stats", "--db", "h.adjoin", cwd=tmp_path)["collections"]
+    assert (figures["index"], [part["index"] for part in figures["parts"]]) == ("hnsw", ["hnsw"])
+    words = ("index", place / "docs", "--db", "h.adjoin", "--index", "graph")
+    assert "has index 'hnsw', not 'graph'" in adjoin(*words, cwd=tmp_path, status=1).stderr
+
+
+def test_search_can_be_exact_and_explains_its_parts(sealed: Path) -> None:
+    (sealed / "more.txt").write_text("A hedgehog sleeps in winter.", encoding="utf-8")
+    adjoin("index", "more.txt", "--db", "notes.adjoin", cwd=sealed)
+    words = ("search", "which animals sleep?", "-k", "2", "--exact", "--explain", "--db", "notes.adjoin")
+    plan = as_json(*words, cwd=sealed)["plan"]
+    assert (plan["recall_asked"], plan["recall_promised"], plan["rows"]) == (1.0, 1.0, 6)
+    assert [(part["rows"], part["strategy"]) for part in plan["segments"]] == [(5, "exact"), (1, "exact")]
+    told = adjoin(*words, cwd=sealed).stdout
+    assert "recall: asked 1, promised 1 (exact)" in told
+    assert "  tail: exact: rows not sealed yet are compared; 1 of 1 match" in told
 
 
 def test_export_writes_json_lines_that_read_back(place: Path) -> None:
@@ -173,7 +280,7 @@ def test_output_into_a_closed_pipe_is_no_error(place: Path) -> None:
     assert "Exception" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["demo", "index", "search", "get", "stats", "delete", "export"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_an_example(command: str, tmp_path: Path) -> None:
     told = adjoin(command, "--help", cwd=tmp_path).stdout
     assert f"adjoin {command}" in told

@@ -47,9 +47,13 @@ class Collection:
     @property
     def dim(self) -> int | None:
         """Of the vectors; None until the first arrives, where the user brings them."""
+        return self._spec_with_dim().dim
+
+    def _spec_with_dim(self) -> CollectionSpec:
+        """The spec, looked at again while the dimension is not known."""
         if self._spec.dim is None:
             self._spec = self._engine.spec(self.name) or self._spec
-        return self._spec.dim
+        return self._spec
 
     @property
     def embedder(self) -> Embedder | None:
@@ -235,9 +239,7 @@ class Collection:
         if not queries:
             return []
         began = time.perf_counter()
-        vectors, left_out = query_vectors(
-            queries, self._engine, self._engine.spec(self.name) or self._spec, self._embedder
-        )
+        vectors, left_out = query_vectors(queries, self._engine, self._spec_with_dim(), self._embedder)
         embed_ms = (time.perf_counter() - began) * 1000 / len(queries)
         request = SearchRequest(
             vectors, options.offset + options.k + max(map(len, left_out)), where, options.recall, options.max_distance

@@ -13,7 +13,7 @@ docs/metrics.md says which to choose.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,6 +76,15 @@ def score_of(distances: Any, metric: Metric) -> Distances:
     return 1.0 - found
 
 
+def scorer(metric: Metric) -> Callable[[float], float]:
+    """`score_of` for one distance at a time."""
+    if metric == "dot":
+        return lambda distance: 0.0 - distance
+    if metric in _LINEAR:
+        return lambda distance: 1.0 / (1.0 + distance)
+    return lambda distance: 1.0 - distance
+
+
 def check_metric(metric: str) -> None:
     """Raises InvalidOption unless the metric is known."""
     if metric not in METRICS:
@@ -94,6 +103,13 @@ def check_vectors(
     """
     if dim is not None and isinstance(vectors, list | tuple) and len(vectors) == 0:
         return np.empty((0, dim), np.float32)
+    if type(vectors) is np.ndarray and vectors.dtype == np.float32 and vectors.shape == (1, dim):
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = float(np.dot(vectors[0], vectors[0]))
+        if (
+            0 < length < np.inf and vectors.flags.c_contiguous
+        ):  # so it is neither zero nor has anything that is no number
+            return vectors
     given = _matrix(vectors, what)
     if dim is not None and given.shape[1] != dim:
         raise DimensionMismatch(
@@ -108,12 +124,16 @@ def check_vectors(
     return floats
 
 
-def distances_to(matrix: NDArray[Any], vector: NDArray[Any], metric: Metric) -> Distances:
+def distances_to(matrix: NDArray[Any], vector: NDArray[Any], metric: Metric, *, near_unit: bool = False) -> Distances:
     """The distance of each row to one vector, in float64: checked input, nothing refused.
 
     matrix: shape (n, dim). vector: shape (dim,). Returns shape (n,).
+    near_unit: rows and vector are of length 1 but for float32's rounding, which is left as it is under cosine: the
+    result is within 1e-7 of the true one, and exactly 0 for equal rows.
     A row's distance depends on that row alone, to the last bit, so that equal rows are exactly equally far.
     """
+    if near_unit and metric == "cosine":
+        return _between(matrix.astype(np.float64), vector.astype(np.float64), metric)
     result = np.empty(len(matrix), np.float64)
     point = _prepared(vector[None, :], metric)[0]
     for start, stop in _blocks(*matrix.shape):

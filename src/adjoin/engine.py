@@ -6,9 +6,9 @@ embedder's name and identity are two texts that it keeps with a collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from adjoin.types import Content, Diagnosis, Document, Erased, Id, Metric, Origin, Plan, Progress, RecallReport, Where
 
@@ -110,18 +110,28 @@ class SearchRequest:
     with_vectors: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(NamedTuple):
     document: Document
     distance: float
 
 
-@dataclass(frozen=True, slots=True)
 class Found:
-    """One query's neighbours, by distance and then by id, and how they were found."""
+    """One query's neighbours, by distance and then by id, and how they were found.
 
-    neighbours: list[Neighbour]
-    plan: Plan
+    plan: the plan, or what makes it when someone asks; few do, and a search should not wait for it.
+    """
+
+    __slots__ = ("_plan", "neighbours")
+
+    def __init__(self, neighbours: list[Neighbour], plan: Plan | Callable[[], Plan]) -> None:
+        self.neighbours = neighbours
+        self._plan = plan
+
+    @property
+    def plan(self) -> Plan:
+        if not isinstance(self._plan, Plan):
+            self._plan = self._plan()
+        return self._plan
 
 
 class Engine(Protocol):

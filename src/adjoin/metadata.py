@@ -9,9 +9,10 @@ with `$`, which no metadata key may, so that the two cannot be taken for each ot
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -22,6 +23,8 @@ from adjoin.kinds import MOST_LEVELS, plain_scalar
 
 _PLAIN = frozenset({str, int, bool, float, type(None)})
 _LONGEST_PLAIN_INT_BITS = 10_000  # Python refuses to read or write integers of more than 4,300 digits
+_FROM_JSON = json.JSONDecoder().decode
+_SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # `decode` without its look for white space, which `encode` does not write
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -47,12 +50,22 @@ def encode(metadata: Mapping[str, Any]) -> str:
 def decode(text: str) -> dict[str, Any]:
     """The metadata that was encoded. Raises StoreCorrupted when the text is not `encode`'s."""
     try:
-        found = json.loads(text, object_hook=_untag if '"$' in text else None)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as exc:
+        if '"$' in text:
+            found = _untagging()(text)
+        else:
+            found, end = _SCAN(text, 0)
+            if end != len(text):
+                found = _FROM_JSON(text)
+    except (ValueError, StopIteration, TypeError, KeyError, OverflowError, RecursionError) as exc:
         raise StoreCorrupted(f"stored metadata cannot be read: {exc}. Run `adjoin doctor` on the store.") from exc
     if not isinstance(found, dict):
         raise StoreCorrupted("stored metadata is not a JSON object. Run `adjoin doctor` on the store.")
     return found
+
+
+@functools.cache
+def _untagging() -> Callable[[str], Any]:
+    return json.JSONDecoder(object_hook=_untag).decode
 
 
 def _is_plain(metadata: Mapping[str, Any]) -> bool:

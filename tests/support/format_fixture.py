@@ -1,4 +1,4 @@
-"""The rows of the store in tests/fixtures/format-1, and how it was made: `python -m tests.support.format_fixture`.
+"""The rows of the stores in tests/fixtures, and how it was made: `python -m tests.support.format_fixture`.
 
 A committed fixture is never made anew for its own format: that is what makes it a promise. A new format gets another.
 """
@@ -11,6 +11,8 @@ import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import adjoin
 from adjoin.engine import Batch
@@ -33,6 +35,7 @@ ROWS: list[tuple[Any, Any, dict[str, Any], list[float], adjoin.Origin | None]] =
     }, [1.0, 1.0, 1.0], None),
 ]  # fmt: skip
 TEXTS = {"cat": "the cat sat on the mat", "spring": "봄이 오면 꽃이 핀다"}
+FAMILIES = {"graph": "float32", "hnsw": "float16", "ivf": "int8"}
 NOTE = {"size": 12, "mtime_ns": 1, "digest": "00" * 16, "chunks": 2, "settings": "ab", "read_ns": 2}
 
 
@@ -40,13 +43,27 @@ def make(folder: Path) -> None:
     with adjoin.open(folder) as db:
         rows = db.collection("rows", embedder=None, metric="euclidean")
         rows.add(vectors=[[9.0, 9.0, 9.0]], ids=["gone"])
-        rows.add(adjoin.Item(content, id_, {}, vector, origin) for id_, content, _, vector, origin in ROWS)
+        rows.add(adjoin.Item(content, id_, {}, vector, origin) for id_, content, _, vector, origin in ROWS[:4])
+        rows.optimize()  # a segment, with a row that goes and rows whose metadata changes; the rest is the tail
+        rows.add(adjoin.Item(content, id_, {}, vector, origin) for id_, content, _, vector, origin in ROWS[4:])
         rows.update([row[0] for row in ROWS], [row[2] for row in ROWS])
         rows.delete("gone")
         texts = db.collection("글", embedder=TinyEmbedder())
         texts.add([adjoin.Item(text, id_, {"at": datetime(2024, 1, 1, tzinfo=UTC)}) for id_, text in TEXTS.items()])
         db._engine.write("글", [Batch(notes={"source:/docs/a.md": json.dumps(NOTE)})], mode="upsert")
         db.collection("empty", embedder=None, metric="dot")
+        for family, storage in FAMILIES.items():
+            indexed = db.collection(family, embedder=None, index=family, storage=storage)
+            indexed.add(
+                vectors=points(), ids=list(range(len(points()))), metadata=[{"n": n} for n in range(len(points()))]
+            )
+            indexed.optimize()
+
+
+def points() -> Any:
+    """Two hundred vectors of eight dimensions, around ten centres."""
+    random = np.random.default_rng(0)
+    return (random.standard_normal((10, 8))[np.arange(200) % 10] + 0.3 * random.standard_normal((200, 8))).astype("f4")
 
 
 if __name__ == "__main__":

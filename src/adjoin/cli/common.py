@@ -71,6 +71,27 @@ def either_kind(texts: list[str]) -> list[Id]:
     return ids
 
 
+def chosen(target: Collection, ids: list[str] | None, where: dict[str, Any] | None) -> tuple[list[Id] | None, int]:
+    """Those of the typed ids that exist, None where a filter chooses, and how many rows are meant."""
+    from adjoin.errors import InvalidOption
+
+    if bool(ids) == (where is not None):
+        raise InvalidOption("give either ids or --where. --where '{}' is every row.")
+    if not ids:
+        return None, target.count(where)
+    wanted = [document.id for document in target.get(either_kind(ids))]
+    return wanted, len(wanted)
+
+
+def confirm(verb: str, count: int, doing: str) -> None:
+    """Ask at a terminal; elsewhere refuse. doing: what needs --yes there."""
+    from adjoin.errors import InvalidOption
+
+    if not sys.stdin.isatty():
+        raise InvalidOption(f"{counted(count, 'row')} would go. {doing} needs --yes where no one can be asked.")
+    typer.confirm(f"{verb} {counted(count, 'row')}?", abort=True)
+
+
 def print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
 
@@ -109,6 +130,11 @@ def print_document(document: Document) -> None:
         typer.echo(json.dumps(document.vector.tolist()))
 
 
+def counted(count: int, what: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
 def size(count: float) -> str:
     """Bytes as people read them: `1.5 MB`."""
     for unit in ("bytes", "kB", "MB"):
@@ -126,6 +152,14 @@ def refuse_missing(paths: list[Path], db: str) -> None:
         for path in paths:
             if not path.exists() and not path.is_symlink():
                 raise NotFound(f"there is nothing at {path}. Nothing was changed. Check the path.")
+
+
+def refuse_unknown_index(family: str, db: str) -> None:
+    """Before a store is made for it, see that there is such an index."""
+    from adjoin.index.base import check
+
+    if not Path(db).exists() and "://" not in db:
+        check(family, "cosine", {})
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from adjoin.cli import common
-from adjoin.errors import InvalidOption
 
 
 def register(app: typer.Typer) -> None:
@@ -26,25 +24,18 @@ def delete(
 ) -> None:
     """Delete rows by id or by filter.
 
+    Their bytes go when their segment is next written; adjoin erase sees to it at once.
+
     [bold]adjoin delete --where '{"year": {"$lt": 2000}}' --dry-run[/bold]
     """
     with common.opened(db, collection) as target:
         condition = common.parse_where(where)
-        wanted = [document.id for document in target.get(common.either_kind(ids))] if ids else None
-        if (wanted is None) == (condition is None):
-            raise InvalidOption("give either ids or --where. --where '{}' is every row.")
-        count = len(wanted) if wanted is not None else target.count(condition)
+        wanted, count = common.chosen(target, ids, condition)
         if not dry_run:
             if condition is not None and not yes:
-                _confirm(count)
+                common.confirm("Delete", count, "Deleting by filter")
             count = target.delete(wanted, where=condition)
     if as_json:
         common.print_json({"deleted": 0 if dry_run else count, "matching": count})
     else:
-        typer.echo(f"{count:,} rows {'would be ' if dry_run else ''}deleted")
-
-
-def _confirm(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise InvalidOption(f"{count:,} rows match. Deleting by filter needs --yes where no one can be asked.")
-    typer.confirm(f"Delete {count:,} rows?", abort=True)
+        typer.echo(f"{common.counted(count, 'row')} {'would be ' if dry_run else ''}deleted")

@@ -41,6 +41,10 @@ def demo(
     db: Annotated[
         str | None, typer.Option("--db", help="Where to keep it.", show_default="a folder in the user's cache")
     ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(help="The index of a new collection: docs/indexes.md.", show_default="auto", metavar="FAMILY"),
+    ] = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Index the documentation of Python's own standard library, and ask it questions by meaning.
@@ -50,10 +54,13 @@ def demo(
     [bold]adjoin demo "어떻게 파일을 압축하나요?"[/bold]
     """
     import adjoin
+    from adjoin.database import KEEP
 
     place = db or str(_cache() / f"demo-python{platform.python_version()}.adjoin")
+    if index:
+        common.refuse_unknown_index(index, place)
     with adjoin.open(place) as database:
-        target = database.collection("everything" if everything else "first-paragraphs")
+        target = database.collection("everything" if everything else "first-paragraphs", index=index or KEEP)
         report = _fill(target, everything, quiet=as_json)
         asked = [(text, _timed_search(target, text)) for text in question or QUESTIONS]
         count = target.count()

@@ -26,6 +26,12 @@ def index(
         str | None,
         typer.Option(help="The model for a new collection: default, a folder, or hf:NAME.", show_default="default"),
     ] = None,
+    index_family: Annotated[
+        str | None,
+        typer.Option(
+            "--index", help="The index of a new collection: docs/indexes.md.", show_default="auto", metavar="FAMILY"
+        ),
+    ] = None,
     content: Annotated[
         str | None,
         typer.Option("--content", help="The column of CSV and JSONL that is the content; the others are metadata."),
@@ -71,8 +77,10 @@ def index(
     common.refuse_missing(paths, db)
     if embedder:
         adjoin.embedder(embedder)  # a name that is none is told before a store is made
+    if index_family:
+        common.refuse_unknown_index(index_family, db)
     with adjoin.open(db) as database:
-        target = database.collection(collection, embedder=embedder or KEEP)
+        target = database.collection(collection, embedder=embedder or KEEP, index=index_family or KEEP)
         changes = watched(paths, settings) if watch else ()  # what changes while the first run reads is not missed
         _once(target, paths, settings, as_json, db)
         if watch:

@@ -28,6 +28,9 @@ def search(
     where: common.WhereText = None,
     offset: Annotated[int, typer.Option(help="Skip so many hits.")] = 0,
     recall: Annotated[float, typer.Option(help="The share of true neighbours promised; 1 is exact.")] = 0.95,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare every row that matches; the same as --recall 1.")
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show how the search was carried out.")] = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -40,7 +43,7 @@ def search(
     from adjoin.query.passages import passages
 
     with common.opened(db, collection) as source:
-        hits = source.search(query, k=k, where=common.parse_where(where), offset=offset, recall=recall)
+        hits = source.search(query, k=k, where=common.parse_where(where), offset=offset, recall=recall, exact=exact)
         found = passages(hits, query, source.embedder)
     if as_json:
         common.print_json({"query": query, "hits": [_as_dict(*pair) for pair in zip(hits, found, strict=True)]}

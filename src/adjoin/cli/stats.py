@@ -20,7 +20,7 @@ def stats(
     ] = None,
     as_json: common.AsJson = False,
 ) -> None:
-    """Show what a store holds: collections, documents, models, bytes.
+    """Show what a store holds: collections, documents, models, segments and their indexes, bytes.
 
     [bold]adjoin stats --db notes.adjoin --json[/bold]
     """
@@ -43,10 +43,39 @@ def stats(
 def _print_lines(figures: list[dict[str, Any]], db: str) -> None:
     for one in figures:
         typer.secho(one["collection"], bold=True)
-        typer.echo(f"  {one['documents']:,} documents")
+        gone = f", {common.counted(one['tombstones'], 'tombstone')}" if one["tombstones"] else ""
+        typer.echo(f"  {common.counted(one['documents'], 'document')}{gone}")
         model = f"embedded by {one['embedder']}" if one["embedder"] else "vectors brought by the user"
-        typer.echo(f"  {model}, {one['metric']}, {one['dim'] or 'not yet known'} dimensions")
-        typer.echo("  " + ", ".join(f"{part} {common.size(count)}" for part, count in one["bytes"].items()))
+        typer.echo(f"  {model}, {one['metric']}, {one['dim'] or 'not yet known'} dimensions kept as {one['storage']}")
+        typer.echo(f"  {_named(one['index'], one['params'])} index: {_parts_told(one)}")
+        for part in one.get("parts", ()):
+            _print_part(part)
+        typer.echo(f"  {_bytes(one['bytes'])}")
         if one["truncated"]:
             typer.echo(f"  {one['truncated']:,} documents are longer than the model reads; their ends are not searched")
     typer.echo(f"{common.size(figures[0]['store_bytes'])} on disk in {db}")
+
+
+def _parts_told(one: dict[str, Any]) -> str:
+    segments, tail = one["segments"], one["tail"]
+    waiting = f"{common.counted(tail, 'row')} in the tail, not sealed yet" if tail or not segments else "no tail"
+    return f"{common.counted(segments, 'segment')}, {waiting}"
+
+
+def _print_part(part: dict[str, Any]) -> None:
+    gone = f", {common.counted(part['tombstones'], 'tombstone')}" if part["tombstones"] else ""
+    typer.echo(
+        f"    {part['id']}: {common.counted(part['rows'], 'row')}{gone}, {_named(part['index'], part['params'])}"
+    )
+    typer.secho(f"      {_bytes(part['bytes'])}", dim=True)
+    for note in part["notes"]:
+        typer.secho(f"      note: {note}", dim=True)
+
+
+def _named(family: str, params: dict[str, Any]) -> str:
+    given = ", ".join(f"{name} {value}" for name, value in params.items() if value is not None)
+    return f"{family} ({given})" if given else family
+
+
+def _bytes(parts: dict[str, int]) -> str:
+    return ", ".join(f"{part} {common.size(count)}" for part, count in parts.items())

@@ -26,21 +26,23 @@ if TYPE_CHECKING:
 
 Shares = NDArray[np.float64]
 
-DEPTHS: Final = (1, 10, 100)
-DEEP: Final = 1000  # measured too where there are rows enough that comparing all is no easy way out
+DEPTHS: Final = (1, 10, 30, 100)
+DEEP: Final = (300, 1000)  # measured too where there are rows enough that comparing all is no easy way out
 DEEP_FROM: Final = 20_000
-MOST_QUERIES: Final = 320  # of each kind: where all of these find all, the bound is .991
+MOST_QUERIES: Final = 280  # ordinary ones: where all of these find all, the bound is .99
+MOST_FOREIGN: Final = 160  # of each other kind
 FEWEST_QUERIES: Final = 64
 ENOUGH_LOGGED: Final = 100
 NEEDED: Final = 0.99  # an index that cannot reach it at depth 10 is built another way
-_SATISFIED: Final = 0.998
-_FAR: Final = 0.95  # of the rows have their nearest neighbour nearer
-_ALIEN: Final = 0.75  # of far queries have theirs nearer
+_SATISFIED: Final = 0.996
+_FAR: Final = 0.9  # of the rows have their nearest neighbour nearer
+_ALIEN: Final = 0.5  # of far queries have theirs nearer
 _TIED: Final = 1e-6  # of the keys' size: nearer to each other than this, rows count as equally far
-_TIMED: Final = 24
+_TIMED: Final = 16
+_DEAR: Final = (4, 8, 8)  # parts of the time, by kind of query: an effort that would take more is dear
 _PASSES: Final = 4  # over the rows: for the rows' own neighbours and for three kinds of queries
 _SECONDS_A_TERM: Final = {"manhattan": 3e-9, "chebyshev": 3e-9, "hamming": 3e-9}
-_SECONDS_A_PRODUCT: Final = 1.5e-10
+_SECONDS_A_PRODUCT: Final = 4e-11
 
 
 def measure(
@@ -61,7 +63,7 @@ def measure(
     threads: 0 for all cores. The same queries for the same seed.
     """
     random = np.random.default_rng(seed)
-    depths = (*DEPTHS, DEEP) if len(vectors) >= DEEP_FROM else DEPTHS
+    depths = (*DEPTHS, *DEEP) if len(vectors) >= DEEP_FROM else DEPTHS
     budget_s = budget_s or max(1.0, 1.5e-7 * vectors.size)
     count = _affordable(vectors, metric, budget_s)
     made = made_queries(vectors, metric, count, random)
@@ -69,7 +71,7 @@ def measure(
     near = made.near
     if queries is not None and logged:
         near = unit(queries[np.sort(random.choice(len(queries), min(len(queries), count), replace=False))], metric)
-    truths = _truths(vectors, (near, made.far, made.alien), metric, depths)
+    truths = _truths(vectors, (near, made.far[:MOST_FOREIGN], made.alien[:MOST_FOREIGN]), metric, depths)
     efforts, costs_us, found = _climb(built, truths, depths, budget_s, threads or cores())
     far_beyond = float(np.quantile(_usual_distances(vectors, made, truths[0], metric), _FAR))
     alien_beyond = max(far_beyond, float(np.quantile(truths[1].apart, _ALIEN)))
@@ -147,28 +149,28 @@ def _named(built: Built) -> str:
 class _Truth(NamedTuple):
     """The true neighbours of some queries, shape (queries, most), nearest first.
 
-    counts: by depth, how many of them are as near as the last of that depth, shape (queries,).
+    counts: for each depth, how many of them are as near as the last of that depth, shape (depths, queries).
     apart: the nearest's distance, shape (queries,).
     """
 
     queries: Floats
     rows: Rows
-    counts: dict[int, NDArray[np.int64]]
+    counts: NDArray[np.int64]
     apart: Shares
 
-    def some(self, count: int) -> _Truth:
-        counts = {depth: every[:count] for depth, every in self.counts.items()}
-        return _Truth(self.queries[:count], self.rows[:count], counts, self.apart[:count])
+    def part(self, first: int, end: int) -> _Truth:
+        return _Truth(self.queries[first:end], self.rows[first:end], self.counts[:, first:end], self.apart[first:end])
 
-    def recalls(self, found: Rows, depth: int) -> Shares:
-        """The share of the `depth` nearest among the found rows, shape (queries, any), -1 where there are none."""
-        wanted = min(depth, self.rows.shape[1])
-        most = int(self.counts[depth].max())
-        right = np.arange(most) < self.counts[depth][:, None]
-        number = np.arange(len(found))[:, None] * 2**32  # makes the rows of each query its own
-        hits = np.isin(found + number, (self.rows[:, :most] + number)[right], kind="sort") & (found >= 0)
-        shares: Shares = np.minimum(hits.sum(axis=1), wanted) / wanted
-        return shares
+    def places(self, found: Rows) -> NDArray[np.int64]:
+        """Where each true neighbour stands among the found rows, shape (queries, most); past their end if nowhere."""
+        width = found.shape[1]
+        places = np.full(self.rows.shape, width)
+        for place, rows, true in zip(places, found, self.rows, strict=True):
+            order = np.argsort(rows)
+            spot = np.minimum(np.searchsorted(rows, true, sorter=order), width - 1)
+            hit = rows[order[spot]] == true
+            place[hit] = order[spot[hit]]
+        return places
 
 
 def _truths(vectors: Floats, kinds: Sequence[Floats], metric: Metric, depths: tuple[int, ...]) -> list[_Truth]:
@@ -176,15 +178,11 @@ def _truths(vectors: Floats, kinds: Sequence[Floats], metric: Metric, depths: tu
     queries = np.concatenate(kinds)
     rows, keys = nearest(vectors, queries, metric, depths[-1] + max(100, depths[-1] // 2))
     slack = _TIED * np.abs(keys[:, [0, -1]]).max(axis=1, keepdims=True)
-    counts = {d: (keys <= keys[:, [min(d, keys.shape[1]) - 1]] + slack).sum(axis=1) for d in depths}
-    apart = _distances(vectors, queries, rows[:, 0], metric)
-    whole = _Truth(queries, rows, counts, apart)
-    ends = np.cumsum([len(kind) for kind in kinds])
-    return [
-        _Truth(*(part[end - len(kind) : end] for part in (whole.queries, whole.rows)),
-               {d: every[end - len(kind) : end] for d, every in counts.items()}, apart[end - len(kind) : end])
-        for kind, end in zip(kinds, ends, strict=True)
-    ]  # fmt: skip
+    last = [min(depth, keys.shape[1]) - 1 for depth in depths]
+    counts = np.array([(keys <= keys[:, [place]] + slack).sum(axis=1) for place in last])
+    whole = _Truth(queries, rows, counts, _distances(vectors, queries, rows[:, 0], metric))
+    ends = np.cumsum([len(kind) for kind in kinds]).tolist()
+    return [whole.part(end - len(kind), end) for kind, end in zip(kinds, ends, strict=True)]
 
 
 def _climb(
@@ -198,40 +196,35 @@ def _climb(
     efforts: list[int] = []
     costs_us: list[float] = []
     found: list[list[Shares]] = [[] for _ in truths]
-    everything = [_everything(built, truth, depths, threads) for truth in truths]
+    once = [_places(built, truth, depths, built.efforts[-1], threads) if built.nested else None for truth in truths]
     for effort in built.efforts:
         efforts.append(effort)
         costs_us.append(_cost_us(built, truths[0].queries, effort))
-        queries = sum(len(truth.queries) for truth in truths)
-        dear = not built.nested and costs_us[-1] * queries > budget_s / 8 * 1e6
-        for kind, truth, every in zip(found, truths, everything, strict=True):
-            some = truth.some(-(-len(truth.queries) // 4)) if dear else truth
-            kind.append(_recalls(built, some, depths, effort, threads, every))
+        for kind, truth, places, part in zip(found, truths, once, _DEAR, strict=True):
+            asked = truth
+            if places is None and costs_us[-1] * 1e-6 * len(truth.queries) > budget_s / part:
+                asked = truth.part(0, -(-len(truth.queries) // 4))
+            there = _places(built, asked, depths, effort, threads) if places is None else places
+            kind.append(_recalls(built, asked, there, depths, effort))
         if all(kind[-1].mean(axis=0).min() >= _SATISFIED for kind in found):
             break
     return tuple(efforts), tuple(costs_us), found
 
 
-def _everything(built: Built, truth: _Truth, depths: tuple[int, ...], threads: int) -> Rows | None:
-    """What the most effort finds, where less effort finds the first of it."""
-    if not built.nested:
-        return None
-    return built.search_many(
-        truth.queries, built.pool(depths[-1], built.efforts[-1]), built.efforts[-1], threads=threads
-    )
+def _places(built: Built, truth: _Truth, depths: tuple[int, ...], effort: int, threads: int) -> NDArray[np.int64]:
+    pool = max(built.pool(depth, effort) for depth in depths)
+    return truth.places(built.search_many(truth.queries, pool, effort, threads=threads))
 
 
-def _recalls(
-    built: Built, truth: _Truth, depths: tuple[int, ...], effort: int, threads: int, everything: Rows | None
-) -> Shares:
+def _recalls(built: Built, truth: _Truth, places: NDArray[np.int64], depths: tuple[int, ...], effort: int) -> Shares:
+    """Shape (queries, depths); 0 at depths that this effort does not bring."""
     recalls = np.zeros((len(truth.queries), len(depths)))
-    pools = [built.pool(depth, effort) for depth in depths]
-    rows = everything
-    if rows is None:
-        rows = built.search_many(truth.queries, max(pools), effort, threads=threads)
-    for column, (depth, pool) in enumerate(zip(depths, pools, strict=True)):
-        if pool >= min(depth, built.n):
-            recalls[:, column] = truth.recalls(rows[:, :pool], depth)
+    for column, depth in enumerate(depths):
+        wanted, pool = min(depth, built.n), built.pool(depth, effort)
+        if pool >= wanted:
+            right = np.arange(places.shape[1]) < truth.counts[column][:, None]
+            hits = ((places < pool) & right).sum(axis=1)
+            recalls[:, column] = np.minimum(hits, wanted) / wanted
     return recalls
 
 
@@ -252,7 +245,7 @@ def _distances(vectors: Floats, queries: Floats, rows: Rows, metric: Metric) -> 
 
 
 def _affordable(vectors: Floats, metric: Metric, budget_s: float) -> int:
-    """How many queries of each kind: finding their true neighbours may take half of the time."""
+    """How many ordinary queries: finding their true neighbours may take half of the time."""
     each = _PASSES * vectors.size * _SECONDS_A_TERM.get(metric, _SECONDS_A_PRODUCT)
     return int(np.clip(budget_s / 2 / each, FEWEST_QUERIES, MOST_QUERIES))
 

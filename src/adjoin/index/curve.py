@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,24 +74,32 @@ class Stratum:
         mean = tuple(tuple(float(value) for value in one.mean(axis=0)) for one in found)
         return cls(beyond, len(found[0]), mean, tuple(tuple(float(v) for v in row) for row in lower))
 
-    def least(self, efforts: Sequence[int], recall: float, columns: Sequence[int]) -> int | None:
-        """The least effort whose lower bound is at least `recall` in all these columns.
+    def least(self, efforts: Sequence[int], recall: float, place: Place) -> int | None:
+        """The least effort whose lower bound at a depth is at least `recall`.
 
         Between two measured efforts it lies where the straight line between their bounds reaches it: recall bends the
         other way, so this errs on the side of more effort.
         """
-        needed = 0
-        for column in columns:
-            bounds = [row[column] for row in self.lower]
-            place = bisect_left(bounds, recall)
-            if place == len(bounds):
-                return None
-            effort = efforts[place]
-            if place and bounds[place - 1] > 0:
-                below, low, high = efforts[place - 1], bounds[place - 1], bounds[place]
-                effort = below + math.ceil((effort - below) * (recall - low) / (high - low))
-            needed = max(needed, effort)
-        return needed
+        bounds = [place.of(row) for row in self.lower]
+        reached = bisect_left(bounds, recall)
+        if reached == len(bounds):
+            return None
+        effort = efforts[reached]
+        if reached and bounds[reached - 1] > 0:
+            below, low, high = efforts[reached - 1], bounds[reached - 1], bounds[reached]
+            effort = below + math.ceil((effort - below) * (recall - low) / (high - low))
+        return effort
+
+
+class Place(NamedTuple):
+    """Where a depth lies among those measured: at one, or between two by its logarithm, as recall falls with it."""
+
+    below: int
+    above: int
+    share: float
+
+    def of(self, row: Sequence[float]) -> float:
+        return row[self.below] + (row[self.above] - row[self.below]) * self.share
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +135,12 @@ class Curve:
     def cheapest(self, recall: float, depth: int) -> Choice | None:
         """The least effort that keeps `recall`, from 0 to 1, for `depth` neighbours; None: compare all rows.
 
-        A depth between two that were measured needs what both of them need; one beyond all of them is never kept.
+        A depth between two that were measured is taken to lie between their bounds; one beyond all is never kept.
         """
-        columns = self._columns(depth)
-        if not columns:
+        place = self._place(depth)
+        if place is None:
             return None
-        needed = [stratum.least(self.efforts, recall, columns) for stratum in self.strata]
+        needed = [stratum.least(self.efforts, recall, place) for stratum in self.strata]
         first = needed[0]
         if first is None:
             return None
@@ -144,22 +152,23 @@ class Curve:
 
     def lower_bound(self, effort: int, depth: int) -> float:
         """Of the recall of ordinary queries; 0 where it was not measured."""
-        place = bisect_left(self.efforts, effort + 1) - 1
-        columns = self._columns(depth)
-        if place < 0 or not columns:
-            return 0.0
-        return min(self.strata[0].lower[place][column] for column in columns)
+        row = bisect_left(self.efforts, effort + 1) - 1
+        place = self._place(depth)
+        return 0.0 if row < 0 or place is None else place.of(self.strata[0].lower[row])
 
     def reaches(self, recall: float, depth: int = 10) -> bool:
         """Whether any effort keeps this recall for ordinary queries."""
         return self.cheapest(recall, depth) is not None
 
-    def _columns(self, depth: int) -> tuple[int, ...]:
-        """The measured depths on both sides of one; none where there is none above."""
+    def _place(self, depth: int) -> Place | None:
+        """None where nothing so deep was measured."""
         above = bisect_left(self.depths, depth)
         if above == len(self.depths):
-            return ()
-        return (above,) if self.depths[above] == depth or not above else (above - 1, above)
+            return None
+        if self.depths[above] == depth or not above:
+            return Place(above, above, 0.0)
+        low, high = self.depths[above - 1], self.depths[above]
+        return Place(above - 1, above, math.log(depth / low) / math.log(high / low))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; infinite distances as None."""

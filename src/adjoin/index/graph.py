@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from adjoin.types import Floats
 
 _LEAST_WIDTH: Final = 64  # the kernel's random rotation takes no narrower vectors
+_WIDE: Final = 256
+_MOST_TIMES: Final = 1.5
 _MORE: Final = {0: (2, 0.0), 4: (10, 0.5), 8: (4, 0.1)}
 """By bits, how many candidates are taken beyond a depth, a number and a share of it: the codes err about who is last.
 
@@ -128,12 +130,12 @@ class Graph:
 
 
 def _bits_for(width: int, degree: int) -> int:
-    """8 bits, but 4 where wide rows would otherwise take up more than half as much again as they do themselves.
+    """8 bits, but 4 where the graph of wide rows would otherwise take more than `_MOST_TIMES` their own bytes.
 
-    Narrow rows pay for their neighbours' numbers in any case, and are searched most by exact distances: they keep 8.
-    With 4 bits the same recall takes about 1.4 times as long.
+    Narrow rows pay most for their neighbours' numbers, whatever the bits. With 4 bits the same recall takes two to
+    three times the effort, each a little cheaper.
     """
-    return 4 if width >= 256 and _bytes_a_row(width, degree, 8) > 1.5 * 4 * width else 8
+    return 4 if width >= _WIDE and _bytes_a_row(width, degree, 8) > _MOST_TIMES * 4 * width else 8
 
 
 def _bytes_a_row(width: int, degree: int, bits: int) -> int:

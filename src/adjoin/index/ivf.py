@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adjoin.types import Floats
 
 _ROWS_A_LIST: Final = 64  # to train on
-_PROBES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+_PROBES: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
 
 
 class Ivf(FaissIndex):

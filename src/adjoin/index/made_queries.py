@@ -39,7 +39,8 @@ def made_queries(vectors: Floats, metric: Metric, count: int, random: np.random.
 
     near: a row, moved as far as its nearest neighbour lies, in a direction in which rows vary.
     far: drawn from a normal distribution with the rows' means and covariance.
-    alien: drawn from one with their means and variance, but without directions.
+    alien: drawn from one with their variance, but without directions; under cosine and dot about all or some of their
+    means or none.
     Under Hamming, near ones have as many components from other rows as the nearest neighbour has of its own; far ones
     take every component from another row, and alien ones other components' values.
     Cost: one pass over the rows (`nearest`).
@@ -62,7 +63,9 @@ def made_queries(vectors: Floats, metric: Metric, count: int, random: np.random.
     near = _fit(points + steps * moves / np.where(size, size, 1.0), points, metric)
     far = _fit(middle + random.standard_normal((count, len(varied))) @ varied, points, metric)
     spread = np.sqrt(np.square(varied).sum() / vectors.shape[1])
-    alien = _fit(middle + spread * random.standard_normal(points.shape), points, metric)
+    # What is foreign to the rows need not share the direction of their middle either.
+    share = random.random((count, 1)) if metric in ("cosine", "dot") else 1.0
+    alien = _fit(share * middle + spread * random.standard_normal(points.shape), points, metric)
     return Made(near, far, alien, rows, neighbours)
 
 

@@ -19,6 +19,7 @@ Rows = NDArray[np.int64]
 Distances = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_FEW: Final = 256
 BLOCK_ELEMENTS: Final = 2**20  # gathered or scored at once
 
 
@@ -62,12 +63,15 @@ def measured(
     take: gives the vectors of rows, of length 1 under cosine. rows: rising.
     """
     if len(rows) * len(point) <= BLOCK_ELEMENTS:
-        distances = distances_to(take(rows), point, metric)
+        distances = distances_to(take(rows), point, metric, near_unit=True)
     else:
         distances = np.empty(len(rows))
         step = max(1, BLOCK_ELEMENTS // len(point))
         for start in range(0, len(rows), step):
-            distances[start : start + step] = distances_to(take(rows[start : start + step]), point, metric)
+            some = take(rows[start : start + step])
+            distances[start : start + step] = distances_to(some, point, metric, near_unit=True)
+    if len(rows) <= _FEW:
+        return _sorted(rows, distances, k, most)
     bound = np.inf if most is None else most
     if len(rows) > k:
         bound = min(bound, float(np.partition(distances, k - 1)[k - 1]))
@@ -78,10 +82,30 @@ def measured(
     return Neighbours(rows[order], distances[order])
 
 
+def _sorted(rows: Rows, distances: Distances, k: int, most: float | None) -> Neighbours:
+    """The same by sorting all of them, which is quicker for a few."""
+    order = distances.argsort(kind="stable")
+    distances = distances[order]
+    kept = len(order)
+    if kept > k:
+        kept = int(distances.searchsorted(distances[k - 1], "right"))
+    if most is not None:
+        kept = min(kept, int(distances.searchsorted(most, "right")))
+    return Neighbours(rows[order[:kept]], distances[:kept])
+
+
+def within(near: Neighbours, most: float) -> Neighbours:
+    """Those no farther than `most`."""
+    kept = near.distances <= most
+    return Neighbours(near.rows[kept], near.distances[kept])
+
+
 def unit(vectors: Floats) -> Floats:
     """Rows of length 1, computed in float64. A row that came from an equal one is equal."""
-    if vectors.size <= BLOCK_ELEMENTS:
-        return (vectors / lengths(vectors)[:, None]).astype(np.float32)
+    if vectors.size <= BLOCK_ELEMENTS // 8:
+        doubles = vectors.astype(np.float64)
+        doubles /= np.sqrt(np.square(doubles).sum(axis=1))[:, None]
+        return doubles.astype(np.float32)
     result = np.empty_like(vectors)
     step = max(1, BLOCK_ELEMENTS // vectors.shape[1])
     for start in range(0, len(vectors), step):

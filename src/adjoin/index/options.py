@@ -10,7 +10,7 @@ from adjoin.errors import InvalidOption
 
 Params: TypeAlias = Mapping[str, Any]
 
-DEFAULT_LADDER = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096)
+DEFAULT_LADDER = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096)
 
 
 @dataclass(frozen=True, slots=True)

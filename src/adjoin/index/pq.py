@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from adjoin.types import Floats
 
 _TRAIN_ROWS: Final = 65_536
-CANDIDATES: Final = (10, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+CANDIDATES: Final = (10, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
 class Pq(FaissIndex):

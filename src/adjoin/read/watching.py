@@ -86,7 +86,10 @@ def _moments(paths: list[str | Path], stop: threading.Event, poll_s: float) -> I
             stop.wait(poll_s)
             yield
             continue
-        for _ in watchfiles.watch(*there, stop_event=stop, rust_timeout=1000, watch_filter=None):
-            yield
+        signs = watchfiles.watch(*there, stop_event=stop, rust_timeout=1000, watch_filter=None, yield_on_timeout=True)
+        for number, changes in enumerate(signs):
+            # The first look comes whatever there is: a change may have come before watchfiles was listening.
+            if changes or not number:
+                yield
             if not all(Path(path).exists() for path in paths):
                 break

@@ -120,6 +120,13 @@ class Connections:
                 return False
             return row is not None and not row[0]
 
+    def bring_up_to_date(self) -> None:
+        """Bring a database of an earlier format to this one, in one transaction."""
+        if not self.in_memory:
+            with self.alone() as connection:
+                if schema.version_of(connection) < schema.VERSION:
+                    schema.migrate(connection)
+
     def holds(self, file: tuple[int, int] | None) -> bool:
         """Whether it has, or may come to have, this file open."""
         return self._file == file and not (self._closed and not self._working and not self._parked)

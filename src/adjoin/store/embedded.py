@@ -37,7 +37,6 @@ from adjoin.store.faults import corrupted, damaged_file
 from adjoin.store.figures import figures
 from adjoin.store.files import DamagedFile, size_of
 from adjoin.store.keeper import Keeper
-from adjoin.store.manifest import VECTORS
 from adjoin.store.meter import Meter
 from adjoin.store.place import SegmentsFolder
 from adjoin.store.searching import search
@@ -56,8 +55,9 @@ Pause: TypeAlias = Callable[[], Any]
 _DIRECT_ROWS = 65_536  # a call of one batch up to this size is written at once; others are spooled first
 _SCAN_ROWS = 512
 _LONG = (
-    2000  # bytes of a value that may go on to pages of their own; zeros in the last one have a checksum that fits them
+    1900  # characters of a row that fit on one page in any script; what goes on to pages of its own is read past the
 )
+# page's checksum, and so is checked by the row's hash
 
 
 class EmbeddedEngine:
@@ -96,6 +96,7 @@ class EmbeddedEngine:
         self._meter = Meter()
         self._keeper = Keeper(self._connections, self._place, self._state, self._meter.queries, maintain=maintain)
         try:
+            self._connections.bring_up_to_date()
             self.collections()
         except BaseException:
             self._connections.abandon()
@@ -427,13 +428,8 @@ class EmbeddedEngine:
         found, read = look(Path(self.location), traces.pieces)
         if found:
             with self._connections.read() as connection:
-                traces.forget_living(connection, {one.piece for one in found})
-                vectors = {
-                    one for one in {one.piece for one in found}
-                    if connection.execute("SELECT 1 FROM vectors WHERE instr(vector, ?) LIMIT 1", (one,)).fetchone()
-                }  # fmt: skip
-            # A segment's vectors are those of its rows, all of them alive when it was written: an equal one is another's.
-            found = [one for one in found if one.piece in traces.pieces - vectors and one.path.name != VECTORS]
+                traces.forget_living(connection, found)
+            found = [one for one in found if one.piece in traces.pieces]
         places = tuple(dict.fromkeys(f"{one.path.relative_to(self.location)} at {one.offset:,}" for one in found))
         if places:
             raise StoreError(
@@ -512,18 +508,18 @@ class EmbeddedEngine:
         check = check or not self._connections.checked
         codec = view.now.codec if with_vectors and seqs else None
         for block in rows.blocks(seqs):
-            blobs = view.blobs(connection, block) if check or with_vectors else {}
+            blobs = view.blobs(connection, block) if check or with_vectors else None
             sql = f"SELECT seq, {rows.DOCUMENT_COLUMNS} FROM documents WHERE seq IN ({rows.marks(block)})"
             for seq, *values in connection.execute(sql, block):
-                blob = blobs.get(seq)
                 try:
-                    sure = check
-                    if not sure and any(isinstance(value, str | bytes) and len(value) > _LONG for value in values):
-                        blob, sure = view.blobs(connection, [seq]).get(seq), True
-                    if blob is None and (blobs or sure):
+                    if blobs is None and not _is_long(values):
+                        documents[seq] = rows.document(*values)
+                        continue
+                    found = view.blobs(connection, [seq]) if blobs is None else blobs
+                    if seq not in found:
                         raise ValueError("its vector is missing")
-                    vector = codec.decode_blob(blob) if codec is not None and blob is not None else None
-                    documents[seq] = rows.decode(tuple(values), blob if sure else None, vector)
+                    vector = codec.decode_blob(found[seq]) if codec is not None else None
+                    documents[seq] = rows.decode(tuple(values), found[seq] if check or blobs is None else None, vector)
                 except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
                     raise corrupted(self.location, f"row {seq} cannot be read: {exc}") from exc
         if len(documents) < len(seqs):
@@ -582,6 +578,13 @@ def _seqs_of(connection: apsw.Connection, now: Snapshot, ids: Sequence[Id]) -> l
 
 def _has_any(part: Part, seqs: list[int]) -> bool:
     return any(part.segment.first <= seq <= part.segment.last for seq in seqs)
+
+
+def _is_long(values: Sequence[Any]) -> bool:
+    """Whether a row of DOCUMENT_COLUMNS may go on to a second page."""
+    id_, _, content, metadata, origin, _ = values
+    size = len(metadata) + (len(content) if content is not None else 0) + (len(origin) if origin is not None else 0)
+    return size + (len(id_) if isinstance(id_, str) else 0) > _LONG
 
 
 def _peek_two(batches: Iterable[Batch]) -> tuple[Batch | None, Batch | None, Iterator[Batch]]:

@@ -19,6 +19,7 @@ from adjoin.store import rows as row_codec
 from adjoin.store.connections import Connections
 from adjoin.store.files import DamagedFile, mapped
 from adjoin.store.folder import DATABASE
+from adjoin.store.manifest import VECTORS
 from adjoin.store.pages import whole
 
 if TYPE_CHECKING:
@@ -49,17 +50,25 @@ class Traces:
                 for value in (content, metadata, origin, blobs.get(seq), row_hash):
                     self.pieces.update(_pieces(value.encode() if isinstance(value, str) else value))
 
-    def forget_living(self, connection: apsw.Connection, found: Iterable[bytes]) -> None:
-        """Leave out those of the found that a living row of any collection has."""
-        for piece in list(found):
-            if connection.execute(_LIVING, (piece, piece, piece, piece)).fetchone() is not None:
+    def forget_living(self, connection: apsw.Connection, found: Iterable[Found]) -> None:
+        """Leave out those of the found that a living row of any collection has.
+
+        A segment's vectors are those of its rows, all of them alive when it was written: an equal one is another's.
+        """
+        self.pieces -= {one.piece for one in found if one.path.name == VECTORS}
+        for piece in {one.piece for one in found} & self.pieces:
+            if (
+                connection.execute(_LIVING, (piece,)).fetchone()
+                or connection.execute(_LIVING_TAIL, (piece,)).fetchone()
+            ):
                 self.pieces.discard(piece)
 
 
 _LIVING = (
-    "SELECT 1 FROM documents WHERE instr(CAST(content AS BLOB), ?1) OR instr(CAST(metadata AS BLOB), ?2) "
-    "OR instr(CAST(origin AS BLOB), ?3) OR row_hash = ?4 LIMIT 1"
+    "SELECT 1 FROM documents WHERE instr(CAST(content AS BLOB), ?1) OR instr(CAST(metadata AS BLOB), ?1) "
+    "OR instr(CAST(origin AS BLOB), ?1) OR row_hash = ?1 LIMIT 1"
 )
+_LIVING_TAIL = "SELECT 1 FROM vectors WHERE instr(vector, ?) LIMIT 1"
 
 
 def _pieces(value: bytes | None) -> Iterator[bytes]:
@@ -125,8 +134,10 @@ class _Finder:
         for start in range(0, len(content), _CHUNK_BYTES):
             chunk = bytes(content[start : start + _CHUNK_BYTES + PIECE_BYTES])
             for shift in range(_ANCHOR_BYTES):
-                words = np.frombuffer(chunk, "<u8", max(0, (len(chunk) - shift) // _ANCHOR_BYTES), shift)
-                yield from self._in_words(chunk, words, shift, start)
+                count = (len(chunk) - shift) // _ANCHOR_BYTES
+                if count > 0:
+                    words = np.frombuffer(chunk, "<u8", count, shift)
+                    yield from self._in_words(chunk, words, shift, start)
 
     def _in_words(self, chunk: bytes, words: NDArray[np.uint64], shift: int, start: int) -> Iterator[tuple[int, bytes]]:
         likely = np.flatnonzero(self._table[_hashed(words)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +133,7 @@ def write_guards(path: Path, blocks_path: Path, parity_path: Path) -> None:
 
 
 def _parity(parts: list[bytes]) -> bytes:
-    joined = np.zeros(BLOCK_BYTES, np.uint8)
+    joined = np.zeros(len(parts[0]) if parts else 0, np.uint8)  # the first is the longest
     for part in parts:
         joined[: len(part)] ^= np.frombuffer(part, np.uint8)
     return joined.tobytes()
@@ -179,8 +179,9 @@ def _mend_block(content: bytearray, number: int, parity: Any) -> None:
         for each in range(first, first + GROUP_BLOCKS)
         if each != number and each * BLOCK_BYTES < len(content)
     ]
-    known = np.frombuffer(_parity(others), np.uint8)
-    block = known ^ np.frombuffer(parity[group * BLOCK_BYTES : (group + 1) * BLOCK_BYTES], np.uint8)
+    block = np.frombuffer(parity[group * BLOCK_BYTES : (group + 1) * BLOCK_BYTES], np.uint8).copy()
+    for other in others:
+        block[: len(other)] ^= np.frombuffer(other, np.uint8)
     start = number * BLOCK_BYTES
     stop = min(len(content), start + BLOCK_BYTES)
     content[start:stop] = block[: stop - start].tobytes()
@@ -195,7 +196,3 @@ def size_of(folder: Path) -> int:
         except OSError:
             continue
     return total
-
-
-Cancel = Callable[[], None]
-"""Called now and then during long work; raises to end it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from adjoin.filters import Filter
+    from adjoin.store.planner import Way
     from adjoin.store.state import Part
     from adjoin.types import Floats
 
     Mask = NDArray[np.bool_]
     Rows = NDArray[np.int64]
 
-_MOST_KEPT: Final = 64  # filters of a segment
+_MOST_KEPT: Final = 32  # filters of a segment
+_FEW_ROWS: Final = 4096  # are kept at once; more only for a filter that comes again
 _MOST_BYTES: Final = 64 * 2**20  # of vectors copied for filters that come again
 
 
@@ -29,10 +31,13 @@ class Matching:
     estimate: what postings say before rows are looked at. count: how many there truly are.
     """
 
-    def __init__(self, part: Part, where: Filter | None) -> None:
+    def __init__(self, part: Part, where: Filter | None, room: Callable[[int], bool] | None = None) -> None:
+        """room: asked before so many bytes are kept."""
+        self._room = room
         self._part = part
         self._where = where
         self.uses = 0
+        self.ways: dict[Any, list[Way]] = {}  # the planner's
         self.copy: Floats | None = None
         self._rows: Rows | None = None
         self._mask: Mask | None = None
@@ -74,9 +79,12 @@ class Matching:
 
     def rows(self) -> Rows:
         """Their numbers, rising."""
-        if self._rows is None:
-            self._rows = self._part.chosen(self._where)
-        return self._rows
+        if self._rows is not None:
+            return self._rows
+        rows = self._part.chosen(self._where)
+        if self.uses > 1 or len(rows) <= _FEW_ROWS:
+            self._rows = rows
+        return rows
 
     def mask(self) -> Mask | None:
         """Shape (n,); None where every row matches."""
@@ -112,15 +120,11 @@ class Matching:
 
     def vectors(self) -> Floats | None:
         """A copy of their stored vectors side by side, for a filter that comes again; None the first time."""
-        if self.copy is None and self.uses > 1:
-            if self.count * self._part.segment.manifest.dim * 4 > _MOST_BYTES:
-                return None
-            self.copy = np.ascontiguousarray(self._part.segment.vectors.take(self.rows()))
+        if self.copy is None and self.uses > 1 and self._room is not None:
+            rows = self.rows()
+            if self._room(len(rows) * self._part.segment.manifest.dim * 4):
+                self.copy = np.ascontiguousarray(self._part.segment.vectors.take(rows))
         return self.copy
-
-    @property
-    def kept_bytes(self) -> int:
-        return sum(array.nbytes for array in (self.copy, self._rows, self._mask) if array is not None)
 
 
 class Matchings:
@@ -142,15 +146,24 @@ class Matchings:
             if found is not None:
                 self._kept.move_to_end(key)
         if found is None:
-            found = Matching(part, where)
+            found = Matching(part, where, self._make_room)
             with self._lock:
                 self._kept[key] = found
-                self._trim()
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
         found.uses += 1
         return found
 
-    def _trim(self) -> None:
-        total = sum(one.kept_bytes for one in self._kept.values())
-        while len(self._kept) > 1 and (len(self._kept) > _MOST_KEPT or total > _MOST_BYTES):
-            _, oldest = self._kept.popitem(last=False)
-            total -= oldest.kept_bytes
+    def _make_room(self, size: int) -> bool:
+        """Whether there is room for another copy, after those of filters that were longest not used are let go."""
+        if size > _MOST_BYTES:
+            return False
+        with self._lock:
+            copies = [one for one in self._kept.values() if one.copy is not None]
+            total = size + sum(one.copy.nbytes for one in copies if one.copy is not None)
+            for one in copies:
+                if total <= _MOST_BYTES:
+                    break
+                total -= one.copy.nbytes if one.copy is not None else 0
+                one.copy = None
+        return True

@@ -59,12 +59,16 @@ class _Ear:
         self.correction = 0.0
         self._random = random.Random(0)
 
-    def hear(self, query: _Heard) -> None:
+    def place(self) -> int:
+        """Where the next query goes; SAMPLE or more for nowhere."""
         self.count += 1
-        if len(self.heard) < SAMPLE:
-            self.heard.append(query)
-        elif (place := self._random.randrange(self.count)) < SAMPLE:
+        return self.count - 1 if self.count <= SAMPLE else int(self._random.random() * self.count)
+
+    def put(self, place: int, query: _Heard) -> None:
+        if place < len(self.heard):
             self.heard[place] = query
+        else:
+            self.heard.append(query)
 
 
 class Meter:
@@ -84,10 +88,12 @@ class Meter:
         """Remember a search that may be less than exact. Cost: a few microseconds."""
         if request.recall >= 1 or getattr(self._quiet, "now", False):
             return
+        ear = self._ears.get(name) or self._ears.setdefault(name, _Ear())
         with self._lock:
-            ear = self._ears.get(name) or self._ears.setdefault(name, _Ear())
             for vector in request.vectors[:SAMPLE]:
-                ear.hear(_Heard(vector, request.where, request.recall))
+                place = ear.place()
+                if place < SAMPLE:
+                    ear.put(place, _Heard(vector.copy(), request.where, request.recall))
 
     def correction(self, name: str) -> float:
         """How much of the share that may be missed has to be taken back, in [0, 1): measured, and 0 until it is."""

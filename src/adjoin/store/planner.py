@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from adjoin.index.curve import Choice, Curve
     from adjoin.store.matching import Matching
-    from adjoin.store.segment import Segment
+    from adjoin.store.segment import Offer, Segment
 
 Strategy = Literal["index", "rows", "all", "none"]
 
 _CANDIDATE_NS: Final = 150  # to measure one candidate exactly
 _TEST_NS: Final = 30  # to ask whether it matches
 _CALL_NS: Final = 15_000  # of NumPy's calls for one exact search of any size
+_MOST_KEPT: Final = 64
+_RANKS: Final = 1.3  # times k / share: how far down the k-th match is likely to lie
 _MASK_SHARE: Final = 0.25  # what barring rows costs beside a scan of all
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to search a segment. depth: how far down the index's list matches are hoped for; choice: its effort.
+    """A way to search a segment. depth: how far down the index's list matches are looked for; offer: the index's.
 
     cost_ns: expected, for one query. promised: the recall that is kept, a lower bound.
     """
@@ -36,22 +35,30 @@ class Way:
     cost_ns: float
     reason: str
     depth: int = 0
-    choice: Choice | None = None
+    offer: Offer | None = None
     promised: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a search asks of each segment. recall is that asked for, raised where live queries have shown it short."""
 
     k: int
     recall: float
     queries: int
-    bounded: bool = False
 
 
 def ways(segment: Segment, matching: Matching, wanted: Wanted) -> list[Way]:
     """All ways there are, cheapest first. The last resort, comparing the rows that match, is always among them."""
+    asked = (wanted, segment.has_index, matching.copy is not None)
+    known: list[Way] | None = matching.ways.get(asked)
+    if known is None:
+        if len(matching.ways) > _MOST_KEPT:
+            matching.ways.clear()
+        known = matching.ways[asked] = _ways(segment, matching, wanted)
+    return known
+
+
+def _ways(segment: Segment, matching: Matching, wanted: Wanted) -> list[Way]:
     if not matching.count:
         return [Way("none", 0.0, "no row matches")]
     found = [exact_way(segment, matching, wanted)]
@@ -82,19 +89,15 @@ def index_way(segment: Segment, matching: Matching, wanted: Wanted) -> Way | Non
     curve = segment.curve
     if curve is None or not segment.has_index:
         return None
-    depth = depth_for(wanted.k, matching.count / segment.n)
-    choice = curve.cheapest(wanted.recall, depth) if depth <= segment.n else None
-    if choice is None:
+    share = matching.count / segment.n
+    depth = depth_for(wanted.k, share)
+    # The k nearest that match lie among the first k / share rows or so, each as likely to be found as any of these.
+    offer = segment.offer(wanted.recall, min(depth, math.ceil(_RANKS * wanted.k / share)), depth)
+    if offer is None:
         return None
-    cost = cost_us(curve, choice.effort) * 1000 + depth * (_CANDIDATE_NS + (0 if matching.every else _TEST_NS))
-    share = "" if matching.every else f", asked for {depth:,} so that {wanted.k:,} match"
-    return Way("index", cost + _CALL_NS, f"{segment.manifest.family} at effort {choice.effort}{share}", depth, choice,
-               curve.lower_bound(choice.effort, depth))  # fmt: skip
-
-
-def cost_us(curve: Curve, effort: int) -> float:
-    """Of one search of an effort between those measured."""
-    return float(np.interp(effort, curve.efforts, curve.cost_us))
+    cost = offer.cost_ns + depth * (_CANDIDATE_NS + (0 if matching.every else _TEST_NS))
+    reason = offer.reason if matching.every else f"{offer.reason}, asked for {depth:,} so that {wanted.k:,} match"
+    return Way("index", cost + _CALL_NS, reason, depth, offer, offer.promised)
 
 
 def depth_for(k: int, share: float) -> int:

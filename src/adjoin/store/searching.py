@@ -12,8 +12,8 @@ import numpy as np
 from adjoin.distance import distances_to
 from adjoin.engine import Found, Neighbour, SearchRequest
 from adjoin.filters import Filter
-from adjoin.index.measure import NONE, Neighbours, unit
-from adjoin.store.planner import Wanted, Way, cost_us, exact_way, index_way, ways
+from adjoin.index.measure import NONE, Neighbours, unit, within
+from adjoin.store.planner import Wanted, Way, exact_way, index_way, ways
 from adjoin.store.state import Part, View
 from adjoin.types import Document, Id, Plan, SegmentPlan
 
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from adjoin.store.segment import Segment
     from adjoin.types import Floats
 
+_Figures = tuple[tuple[str, str, str, int, int, int, int, int | None, float], float]
+"""A part's SegmentPlan, field by field, and the recall that was promised of it."""
+
 Fetch = Callable[[list[int]], dict[int, Document]]
 FetchIds = Callable[[list[int]], dict[int, Id]]
 _FEW_TIES: Final = 100
 _PROBED: Final = 3  # of the candidates, to see how far the nearest is
 _FAR: Final = "farther from all that is stored than any query it was measured with"
 _SHORT: Final = "too few matched"
+_MEASURE_NS: Final = 200
 _ESCALATION: Final = 4  # times the depth, before the rows that match are compared one and all
 
 
@@ -62,7 +66,7 @@ def search(
     correction: by how much live queries have shown the promise to fall short, in [0, 1).
     """
     queries = request.vectors
-    wanted = Wanted(request.k, raised(request.recall, correction), len(queries), request.max_distance is not None)
+    wanted = Wanted(request.k, raised(request.recall, correction), len(queries))
     began = time.perf_counter()
     points = unit(queries) if view.now.metric == "cosine" and view.parts else queries
     key = None if where is None else where.meaning()
@@ -145,12 +149,17 @@ def _by_index(
     most: float | None,
 ) -> _Answer:
     began = time.perf_counter()
-    choice, exact, k = way.choice, segment.exact, wanted.k
-    assert choice is not None
-    effort = choice.effort
+    offer, exact, k = way.offer, segment.exact, wanted.k
+    assert offer is not None
+    choice, effort = offer.choice, offer.effort
     rows = index.search(point, index.pool(way.depth, effort), effort)
     strategy, reason, promised, compared = segment.manifest.family, way.reason, way.promised, len(rows)
-    needed = _effort_for(segment, rows, point, choice)
+    if matching.every:  # what is measured anyway says how far the nearest row is
+        near = exact.measure(exact.shortlist(rows, point, k), point, k)
+        needed = choice.needed(float(near.distances[0]), point) if len(rows) else effort
+    else:
+        near = NONE
+        needed = _effort_for(segment, rows, point, choice)
     if needed is None:
         return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _FAR)
     if needed > effort:
@@ -158,14 +167,16 @@ def _by_index(
         rows = index.search(point, index.pool(way.depth, effort), effort)
         compared += len(rows)
         reason += f"; far from all that is stored, so effort {effort}"
+        near = NONE
     among = matching.among(rows)
     if among is not None:
         rows = rows[among]
-        if len(rows) < min(k, matching.count):
-            return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
-    elif len(rows) < min(k, segment.n):
+    if len(rows) < k and len(rows) < matching.count:
         return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
-    near = exact.measure(exact.shortlist(rows, point, k), point, k, most)
+    if near is NONE:
+        near = exact.measure(exact.shortlist(rows, point, k), point, k, most)
+    elif most is not None:
+        near = within(near, most)
     return _Answer(near, compared, promised, strategy, reason, effort, (time.perf_counter() - began) * 1000)
 
 
@@ -190,9 +201,9 @@ def _escalated(
 ) -> _Answer:
     """Fewer matched near the query than the filter's share let expect: look deeper once, else compare all that match."""
     other = exact_way(segment, matching, wanted)
-    deeper = _deeper(segment, matching, way, wanted)
-    if deeper is not None and deeper.cost_ns < other.cost_ns and deeper.choice is not None:
-        effort = deeper.choice.effort
+    deeper = _deeper(segment, way, wanted)
+    if deeper is not None and deeper.cost_ns < other.cost_ns and deeper.offer is not None:
+        effort = deeper.offer.effort
         rows = index.search(point, index.pool(deeper.depth, effort), effort)
         compared += len(rows)
         among = matching.among(rows)
@@ -225,14 +236,12 @@ def _exact_instead(
     return answer
 
 
-def _deeper(segment: Segment, matching: Matching, way: Way, wanted: Wanted) -> Way | None:
-    curve = segment.curve
+def _deeper(segment: Segment, way: Way, wanted: Wanted) -> Way | None:
     depth = min(segment.n, way.depth * _ESCALATION)
-    choice = None if curve is None else curve.cheapest(wanted.recall, depth)
-    if curve is None or choice is None:
+    offer = segment.offer(wanted.recall, way.depth, depth)
+    if offer is None:
         return None
-    cost = cost_us(curve, choice.effort) * 1000 + depth * 200
-    return Way("index", cost, "", depth, choice, curve.lower_bound(choice.effort, depth))
+    return Way("index", offer.cost_ns + depth * _MEASURE_NS, "", depth, offer, offer.promised)
 
 
 def _in_tail(view: View, request: SearchRequest) -> list[_Answer]:
@@ -267,9 +276,10 @@ def _found(
         near = sorted(near, key=lambda pair: (pair[1], id_order(ids[pair[0]])))[: request.k]
     documents = fetch([seq for seq, _ in near])
     neighbours = [Neighbour(documents[seq], distance) for seq, distance in near]
-    neighbours.sort(key=_by_distance_and_id)
+    if len(searched) + (tail is not None) > 1 or len({distance for _, distance in near}) < len(near):
+        neighbours.sort(key=_by_distance_and_id)
     stages = {"load": load_ms, "compare": compared_ms, "fetch": (time.perf_counter() - began) * 1000}
-    return Found(neighbours[: request.k], _plan(request, where, view, i, searched, tail, stages))
+    return Found(neighbours[: request.k], _plan_of(request, where is not None, view, i, searched, tail, stages))
 
 
 def _merged(
@@ -302,51 +312,56 @@ def id_order(id_: Id) -> tuple[bool, Id]:
     return isinstance(id_, str), id_
 
 
-def _plan(
+def _plan_of(
     request: SearchRequest,
-    where: Filter | None,
+    filtered: bool,
     view: View,
     i: int,
     searched: Sequence[_InPart],
     tail: list[_Answer] | None,
     stages: dict[str, float],
-) -> Plan:
-    lines = [
-        SegmentPlan(
-            one.part.segment.id, one.answers[i].strategy, one.answers[i].reason, one.part.count, one.matching.estimate,
-            one.matching.count, one.answers[i].candidates, one.answers[i].effort, one.answers[i].ms,
-        )
-        for one in searched
-    ]  # fmt: skip
+) -> Callable[[], Plan]:
+    """What makes the plan. It holds figures alone, so that hits that are kept do not keep segments mapped."""
+    parts = [_figures(one.part.segment.id, one.part.count, one.matching, one.answers[i]) for one in searched]
     if tail is not None:
-        answer, count = tail[i], view.tail.count
-        lines.append(
-            SegmentPlan(
-                "tail", "exact", answer.reason, view.tail.rows, count, count, answer.candidates, None, answer.ms
-            )
-        )
-    promised = [one.answers[i].promised for one in searched] or [1.0]
+        count = view.tail.count
+        parts.append(_figures("tail", view.tail.rows, None, tail[i], count))
+    rows, asked = view.now.documents, request.recall
+    notes = _notes(searched) if any(one.part.segment.index_damage for one in searched) else ()
+    return lambda: _plan(parts, filtered, rows, asked, notes, stages)
+
+
+def _figures(place: str, rows: int, matching: Matching | None, answer: _Answer, count: int = 0) -> _Figures:
+    estimate, count = (count, count) if matching is None else (matching.estimate, matching.count)
+    line = (place, answer.strategy, answer.reason, rows, estimate, count, answer.candidates, answer.effort, answer.ms)
+    return line, answer.promised
+
+
+def _plan(
+    parts: list[_Figures], filtered: bool, rows: int, asked: float, notes: tuple[str, ...], stages: dict[str, float]
+) -> Plan:
+    lines = [SegmentPlan(*line) for line, _ in parts]
     strategies = list(dict.fromkeys(line.strategy for line in lines)) or ["exact"]
     return Plan(
         strategy=strategies[0] if len(strategies) == 1 else " + ".join(strategies),
-        reason=_reason(lines, where),
-        rows=view.now.documents,
+        reason=_reason(lines, filtered),
+        rows=rows,
         matching=sum(line.matching for line in lines),
         candidates=sum(line.candidates for line in lines),
-        recall_asked=request.recall,
-        recall_promised=min(promised),
+        recall_asked=asked,
+        recall_promised=min((promised for _, promised in parts), default=1.0),
         stages_ms=stages,
-        notes=_notes(searched),
+        notes=notes,
         estimated=sum(line.estimated for line in lines),
         segments=tuple(lines),
     )
 
 
-def _reason(lines: list[SegmentPlan], where: Filter | None) -> str:
+def _reason(lines: list[SegmentPlan], filtered: bool) -> str:
     if not lines:
         return "the collection is empty"
     if len(lines) == 1 and lines[0].place == "tail":
-        return "every row is compared" if where is None else "the rows that match the filter are compared one by one"
+        return "every row is compared" if not filtered else "the rows that match the filter are compared one by one"
     if len(lines) == 1:
         return lines[0].reason
     return f"{len(lines)} parts, each its own way"

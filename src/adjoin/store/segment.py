@@ -6,13 +6,14 @@ import os
 import threading
 import time
 import weakref
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from adjoin.index.base import Built, load
-from adjoin.index.curve import Curve
+from adjoin.index.curve import Choice, Curve
 from adjoin.index.exact import Exact
 from adjoin.sealed import SealedColumns
 from adjoin.store import manifest as names
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     Seqs = NDArray[np.int64]
 
+_UNKNOWN: Final = object()
+_PROBING: Final = ("ivf", "ivfpq")  # families whose effort is a number of lists
+_MOST_OFFERS: Final = 1024
 _LOAD_BYTES_PER_S: Final = 300e6  # of an index file; what a load is expected to cost before one was timed
 
 
@@ -42,7 +46,8 @@ class Vectors:
         self._plain = codec.storage == "float32"
 
     def take(self, rows: Any) -> Floats:
-        picked = self._records[rows]
+        # `take` is quicker than indexing where it need not look for numbers out of range first.
+        picked = self._records[rows] if isinstance(rows, slice) else self._records.take(rows, axis=0, mode="clip")
         return picked if self._plain else self._codec.decode(picked)
 
     def records(self, rows: NDArray[np.int64]) -> bytes:
@@ -53,6 +58,18 @@ class Vectors:
         """The record of a row, as the column `vector` would have it."""
         size = self._codec.row_bytes
         return bytes(self._raw[row * size : (row + 1) * size])
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the index promises for one recall and depth. effort: what it takes, and for far queries the choice may say
+    more. cost_ns: of a search, without measuring what it finds."""
+
+    choice: Choice
+    effort: int
+    cost_ns: float
+    promised: float
+    reason: str
 
 
 class Segment:
@@ -84,6 +101,7 @@ class Segment:
         self._index: Built | None = None
         self._loading: threading.Thread | None = None
         self._index_damage: DamagedFile | None = None
+        self._offers: dict[tuple[float, int, int], Offer | object | None] = {}
         self.exact_spent_s = 0.0
         self.curve = None if manifest.curve is None else Curve.from_json(manifest.curve)
         _living.add(self)
@@ -183,6 +201,29 @@ class Segment:
     def load_s(self) -> float:
         """What loading the index is expected to cost."""
         return self.manifest.files[names.INDEX].size / _LOAD_BYTES_PER_S if self.has_index else 0.0
+
+    def offer(self, recall: float, depth: int, pool: int) -> Offer | None:
+        """How the index keeps this recall for so many neighbours and brings a pool of candidates; None: it does not."""
+        known = self._offers.get((recall, depth, pool), _UNKNOWN)
+        if known is _UNKNOWN:
+            if len(self._offers) > _MOST_OFFERS:
+                self._offers.clear()
+            known = self._offers[recall, depth, pool] = self._offer(recall, depth, pool)
+        return known  # type: ignore[return-value]  # an object that is no offer stands for what is not known
+
+    def _offer(self, recall: float, depth: int, pool: int) -> Offer | None:
+        curve = self.curve
+        choice = curve.cheapest(recall, depth) if curve is not None and pool <= self.n else None
+        if curve is None or choice is None:
+            return None
+        effort = choice.effort
+        if self.manifest.family not in _PROBING:  # effort is a number of candidates, and no less than are wanted
+            if pool > curve.efforts[-1]:
+                return None
+            effort = max(effort, pool)
+        cost_us = float(np.interp(effort, curve.efforts, curve.cost_us))
+        promised = max(curve.lower_bound(effort, depth), recall)
+        return Offer(choice, effort, cost_us * 1000, promised, f"{self.manifest.family} at effort {effort}")
 
     def load_index(self) -> Built | None:
         """Load it now, if it is not in memory; None if there is none or it is damaged."""

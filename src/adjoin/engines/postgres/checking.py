@@ -90,8 +90,9 @@ def _measure_one(connection: Connection, held: Held, query: Asked, k: int, exact
     choice = searcher.choose(k, query.recall)
     truth = searcher.exact(query.vector[None, :], k)[0]
     found = truth
-    if choice.dial is not None and searcher.can_ask_index(query.vector):
-        by_index = searcher.by_index(query.vector, k, choice.dial)
+    dial = choice.curve.reaching(query.recall) if choice.curve else None
+    if dial is not None and searcher.can_ask_index(query.vector):
+        by_index = searcher.by_index(query.vector, k, dial)
         found = by_index if len(by_index) >= len(truth) else truth  # a short answer is never given
         searcher.unbind()
     reach = truth[-1].distance if truth else 0.0

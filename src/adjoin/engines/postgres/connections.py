@@ -33,6 +33,10 @@ def _driver() -> Any:
     return psycopg
 
 
+def _is_free(connection: Connection) -> bool:
+    return bool(connection.info.transaction_status == _driver().pq.TransactionStatus.IDLE)
+
+
 class Connections:
     """Connections to one database, made when they are needed. Threads may share it; each call has its own."""
 
@@ -120,7 +124,7 @@ class Connections:
         self._notice_fork()
         with self._lock:
             self._busy.discard(connection)
-            if not self._closed and not connection.closed and len(self._idle) < _IDLE:
+            if not self._closed and not connection.closed and _is_free(connection) and len(self._idle) < _IDLE:
                 self._idle.append(connection)
                 return
         connection.close()

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
-from adjoin.engines.postgres import catalogue, checking, nearby, rows, schema, writing
+from adjoin.engines.postgres import catalogue, checking, measuring, nearby, rows, schema, writing
 from adjoin.engines.postgres.address import Address
+from adjoin.engines.postgres.catalogue import Held
 from adjoin.engines.postgres.connections import Connections
 from adjoin.engines.postgres.facts import Sql, as_sql
-from adjoin.engines.postgres.searching import Searcher, search
+from adjoin.engines.postgres.measuring import Curve
+from adjoin.engines.postgres.searching import Many, Searcher, search
 from adjoin.engines.postgres.statements import do, one, run
-from adjoin.errors import Unsupported
+from adjoin.errors import NotFound, StoreClosed, StoreError, Unsupported
 from adjoin.filters import OPERATORS, parse
 from adjoin.types import METRICS, Diagnosis, Document, Erased, Finding, Id, Progress, RecallReport, Where
 
 if TYPE_CHECKING:
     from adjoin.types import Floats
+
+_log = logging.getLogger(__name__)
 
 _SCAN_ROWS = 512
 
@@ -53,8 +58,13 @@ class PostgresEngine:
         self._exact_below = address.exact_below
         self._connections = Connections(address, write_timeout_s=write_timeout_s)
         self._sampled = checking.Sampled()
-        with self._connections.write() as connection:
-            schema.prepare(connection, address)
+        self._many = Many()
+        try:
+            with self._connections.write() as connection:
+                schema.prepare(connection, address)
+        except BaseException:
+            self._connections.close()
+            raise
 
     # Collections
 
@@ -150,10 +160,22 @@ class PostgresEngine:
         with self._connections.read() as connection:
             held = catalogue.load(connection, name, self.location)
             held.check_dim(request.vectors.shape[1])
-            searcher = Searcher(connection, held, request.where, self._exact_below)
-            found = search(searcher, request, self.location, (time.perf_counter() - began) * 1000)
+            searcher = Searcher(connection, held, request.where, self._exact_below, self._many)
+            found, curve = search(searcher, request, self.location, (time.perf_counter() - began) * 1000)
         self._sampled.add(held.key, request)
+        if curve is not None and curve.fresh:
+            self._keep(held, curve)
         return found
+
+    def _keep(self, held: Held, curve: Curve) -> None:
+        """What is not kept, on a standby for one, is measured again."""
+        try:
+            with self._connections.write() as connection:
+                measuring.keep(connection, held, curve)
+        except StoreClosed:
+            raise
+        except (StoreError, NotFound) as exc:
+            _log.debug("what was measured of %r is not kept: %s", held.name, exc)
 
     def known_vectors(self, name: str, text_hashes: Sequence[bytes]) -> dict[bytes, Floats]:
         with self._connections.read() as connection:
@@ -181,13 +203,16 @@ class PostgresEngine:
                 f"pg_relation_size(to_regclass(%s)) FROM {held.table}",
                 (held.indexed_seq or 0, held.table, f"{held.table}_near"),
             )
-            dials = run(
-                connection, "SELECT k, dial, recall, low FROM calibration WHERE collection = %s ORDER BY k, dial", (held.key,)
-            ).fetchall()  # fmt: skip
+            measured = run(
+                connection,
+                "SELECT live, filtered, k, dial, queries::integer, total / queries FROM measured WHERE collection = %s ORDER BY 1, 2, 3, 4",
+                (held.key,),
+            ).fetchall()
+        columns = ("live", "filtered", "k", "dial", "queries", "recall")
         return {
             "documents": count, "tail": later, "segments": int(held.has_index), "tombstones": 0, "truncated": truncated,
             "bytes": {"content": content, "metadata": metadata, "vectors": vectors, "index": index or 0},
-            "store_bytes": store, "calibration": [dict(zip(("k", "dial", "recall", "low"), dial, strict=True)) for dial in dials],
+            "store_bytes": store, "measured": [dict(zip(columns, line, strict=True)) for line in measured],
         }  # fmt: skip
 
     # Looking after it
@@ -200,15 +225,15 @@ class PostgresEngine:
         nearby.build(self._connections, held, self._exact_below, progress)
         with self._connections.read() as connection:
             held = catalogue.load(connection, name, self.location)
-            searcher = Searcher(connection, held, None, self._exact_below)
-            total = catalogue.count(connection, held)
-            measured = (
-                nearby.calibrate(connection, held, searcher.exact, searcher.by_index)
-                if held.has_index and total
+            curves = (
+                measuring.on_held_out_rows(Searcher(connection, held, None, self._exact_below))
+                if held.has_index
                 else []
             )
         with self._connections.write() as connection:
-            nearby.keep(connection, held, measured)
+            run(connection, "DELETE FROM measured WHERE collection = %s AND NOT live", (held.key,))
+            for curve in curves:
+                measuring.keep(connection, held, curve, live=False)
 
     def erase(self, name: str, *, ids: Sequence[Id] | None = None, where: Where | None = None) -> Erased:
         """Delete, and write the table anew, so that its files hold no dead row. It is locked meanwhile.
@@ -250,6 +275,9 @@ class PostgresEngine:
         looked = ["every row against its hash", "what filters look at", "counts", "that indexes are whole"]
         looked += ["indexes by amcheck"] if amcheck else []
         return Diagnosis(tuple(findings), tuple(looked))
+
+    def rows_without_vectors(self, name: str, ids: Sequence[Id]) -> list[Document]:
+        return self.get(name, ids)  # a row and its vector are one here
 
     def close(self) -> None:
         self._connections.close()

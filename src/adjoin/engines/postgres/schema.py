@@ -26,9 +26,10 @@ _TABLES = """
         collection bigint NOT NULL REFERENCES collections ON DELETE CASCADE, hash uuid NOT NULL, key bytea NOT NULL,
         value bytea NOT NULL, PRIMARY KEY (collection, hash)
     );
-    CREATE TABLE calibration (
-        collection bigint NOT NULL REFERENCES collections ON DELETE CASCADE, k integer NOT NULL, dial integer NOT NULL,
-        recall double precision NOT NULL, low double precision NOT NULL, PRIMARY KEY (collection, k, dial)
+    CREATE TABLE measured (
+        collection bigint NOT NULL REFERENCES collections ON DELETE CASCADE, live boolean NOT NULL, filtered boolean NOT NULL,
+        k integer NOT NULL, dial integer NOT NULL, queries double precision NOT NULL, total double precision NOT NULL,
+        squares double precision NOT NULL, PRIMARY KEY (collection, live, filtered, k, dial)
     );
 """
 _ROWS = """

@@ -15,10 +15,11 @@ import numpy as np
 
 from adjoin.distance import distances_to
 from adjoin.engine import Found, Neighbour, SearchRequest
-from adjoin.engines.postgres import catalogue, rows
+from adjoin.engines.postgres import catalogue, measuring, rows
 from adjoin.engines.postgres.catalogue import Held
 from adjoin.engines.postgres.facts import Sql, as_sql
-from adjoin.engines.postgres.nearby import OPERATORS, Dial, as_indexed, dials, settings_of
+from adjoin.engines.postgres.measuring import Curve, Kind
+from adjoin.engines.postgres.nearby import OPERATORS, Dial, as_indexed, settings_of
 from adjoin.engines.postgres.statements import one, run
 from adjoin.filters import parse
 from adjoin.types import Document, Id, Metric, Plan, Where
@@ -32,6 +33,8 @@ _MOST_FETCHED: Final = 20_000  # beyond here all rows are streamed by, and measu
 _STREAM_BYTES: Final = 2**22
 _COUNTED_SHARE: Final = 20  # one in so many rows must match before the index is asked under a filter
 _FLOAT32: Final = 2.0**-24
+_KNOWN_S: Final = 30.0
+_MOST_KNOWN: Final = 1000
 
 
 class Candidate(NamedTuple):
@@ -43,26 +46,46 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How a search is done. dial: the index's setting, None for comparing all. matching: None where it was not counted
-    to the end. promised: the recall that was measured, 1.0 for exact."""
+    """How a search is done. matching: None where it was not counted to the end. curve: of the index, None for comparing all."""
 
     reason: str
     rows: int
     matching: int | None
-    dial: Dial | None = None
-    promised: float = 1.0
+    curve: Curve | None = None
     notes: tuple[str, ...] = ()
+
+
+class Many:
+    """Filters that were seen a moment ago to match many rows, so that they are not counted before each search.
+
+    Only for choosing a way: what a way brings short is made good, and what is told was counted.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[int, str], float] = {}
+
+    def add(self, key: int, where: str) -> None:
+        if len(self._until) >= _MOST_KNOWN:
+            self._until.clear()
+        self._until[key, where] = time.monotonic() + _KNOWN_S
+
+    def knows(self, key: int, where: str) -> bool:
+        return self._until.get((key, where), 0.0) > time.monotonic()
 
 
 class Searcher:
     """Searches of one collection among the rows that match a filter, in the transaction of a connection."""
 
-    def __init__(self, connection: Connection, held: Held, where: Where | None, exact_below: int) -> None:
+    def __init__(
+        self, connection: Connection, held: Held, where: Where | None, exact_below: int, many: Many | None = None
+    ) -> None:
         self.connection = connection
         self.held = held
         self.is_filtered = where is not None
         self._condition: Sql = ("TRUE", []) if where is None else as_sql(parse(where))
+        self._where = parse(where)
         self._exact_below = exact_below
+        self._many = Many() if many is None else many
         self._is_bound = False  # to the index, until the end of the transaction or `unbind`
 
     def choose(self, k: int, recall: float) -> Choice:
@@ -73,15 +96,25 @@ class Searcher:
                 self._why_exact(recall), total, self.count() if self.is_filtered else total, notes=self._hints(total)
             )
         few = max(self._exact_below, total // _COUNTED_SHARE if self.is_filtered else 0)
-        matching = self.count(few + 1) if self.is_filtered else total
+        matching = self._count_few(few) if self.is_filtered else total
         if matching <= few:
             return Choice(f"{matching:,} rows are few enough to compare one by one", total, matching)
-        known = matching if not self.is_filtered else None
-        dial, notes = dials(self.connection, self.held, total, k, recall)
-        if dial is None:
-            return Choice(notes[0], total, self.count() if known is None else known, notes=notes[1:])
-        reason = f"{dial} reached a recall of {dial.recall:.4f} when it was measured"
-        return Choice(reason, total, known, dial, max(dial.low, recall), notes)
+        kind = Kind.of(k, filtered=self.is_filtered)
+        if kind is None:
+            reason = f"recall was measured for up to {max(measuring.KS)} neighbours, so every row is compared"
+            return Choice(reason, total, self.count() if self.is_filtered else matching)
+        curve = measuring.load(self.connection, self.held, kind)
+        return Choice("by the index", total, None if self.is_filtered else matching, curve)
+
+    def _count_few(self, few: int) -> int:
+        """How many rows match, counting no further than one beyond `few`."""
+        where = self._where.to_json()
+        if self._many.knows(self.held.key, where):
+            return few + 1
+        matching = self.count(few + 1)
+        if matching > few:
+            self._many.add(self.held.key, where)
+        return matching
 
     def _why_exact(self, recall: float) -> str:
         if self.held.metric not in OPERATORS:
@@ -193,7 +226,8 @@ class Searcher:
     def by_index(self, point: Floats, k: int, dial: Dial, most: float | None = None) -> list[Candidate]:
         """The k nearest that the index finds; perhaps fewer. Under a filter it goes on until enough match, or gives up."""
         sql, values = self._condition
-        fetched = 2 * k + _MARGIN if self.is_filtered else k + min(k, _MARGIN)
+        kind = Kind.of(k, filtered=self.is_filtered)  # by kinds, so that what was measured is what is done
+        fetched = 2 * max(k, kind.k if kind else 0) + (_MARGIN if self.is_filtered else 0)
         run(self.connection, *settings_of(dial, fetched))
         self._is_bound = True
         column, cast = as_indexed(self.held)
@@ -260,49 +294,60 @@ def _text(point: Floats) -> str:
     return "[" + ",".join(map(str, point.tolist())) + "]"
 
 
-def search(searcher: Searcher, request: SearchRequest, location: str, load_ms: float) -> list[Found]:
-    """The neighbours of every query, with the plan that was carried out."""
+def search(
+    searcher: Searcher, request: SearchRequest, location: str, load_ms: float
+) -> tuple[list[Found], Curve | None]:
+    """The neighbours of every query, with the plan that was carried out; and what was measured of the index on the way."""
     began = time.perf_counter()
     total = catalogue.count(searcher.connection, searcher.held)
     k = min(request.k, max(1, total))
     choice = searcher.choose(k, request.recall)
     plan_ms = load_ms + _ms(began)
     found = []
-    if choice.dial is None:
+    if choice.curve is None:
         began = time.perf_counter()
         nearest = searcher.exact(request.vectors, k, request.max_distance) if total else [[] for _ in request.vectors]
         compare_ms = _ms(began) / max(1, len(request.vectors))
         for candidates in nearest:
-            plan = _plan(request, choice, {"plan": plan_ms, "compare": compare_ms})
+            plan = _exact_plan(request, choice, {"plan": plan_ms, "compare": compare_ms})
             found.append(_found(searcher, request, candidates, plan, location))
-        return found
+        return found, None
     for point in request.vectors:
         began = time.perf_counter()
-        candidates, plan = _by_index_or_exactly(searcher, request, choice, point, k)
-        found.append(
-            _found(
-                searcher, request, candidates, plan.with_stages({"plan": plan_ms}, {"compare": _ms(began)}), location
-            )
-        )
-    return found
+        candidates, plan = _by_index_or_exactly(searcher, request, choice, choice.curve, point, k)
+        plan = plan.with_stages({"plan": plan_ms}, {"compare": _ms(began)})
+        found.append(_found(searcher, request, candidates, plan, location))
+    return found, choice.curve
 
 
 def _by_index_or_exactly(
-    searcher: Searcher, request: SearchRequest, choice: Choice, point: Floats, k: int
+    searcher: Searcher, request: SearchRequest, choice: Choice, curve: Curve, point: Floats, k: int
 ) -> tuple[list[Candidate], Plan]:
     """Never short: what the index does not bring in full is compared one by one."""
-    assert choice.dial is not None
-    if searcher.can_ask_index(point):
-        candidates = searcher.by_index(point, k, choice.dial)
-        if len(candidates) >= k:
-            return _nearest(candidates, k, request.max_distance), _plan(request, choice, {})
-        why = f"the index brought {len(candidates)} of {k} rows that match, so every one was compared"
-    else:
+    if not searcher.can_ask_index(point):
         why = "this query is beyond the numbers of the index, so every row was compared"
+    elif curve.wants(request.recall):
+        why = f"one of the queries that are compared with every row, to measure the index by ({curve.queries:,} so far)"
+        candidates = measuring.measure(searcher, point, curve)
+        return _nearest(candidates, k, request.max_distance), _exact_plan(request, _instead(searcher, choice, why), {})
+    elif (dial := curve.reaching(request.recall)) is None:
+        why = (
+            f"no setting of the index surely reached a recall of {request.recall:g} over {curve.queries:,} live queries"
+        )
+    else:
+        candidates = searcher.by_index(point, k, dial)
+        if len(candidates) >= k:
+            return _nearest(candidates, k, request.max_distance), _index_plan(request, choice, curve, dial)
+        why = f"the index brought {len(candidates)} of {k} rows that match, so every one was compared"
+    exact = _instead(searcher, choice, why)
+    return searcher.exact(point[None, :], k, request.max_distance)[0], _exact_plan(request, exact, {})
+
+
+def _instead(searcher: Searcher, choice: Choice, why: str) -> Choice:
     searcher.unbind()
-    matching = searcher.count()
-    exact = Choice(why, choice.rows, matching, notes=choice.notes)
-    return searcher.exact(point[None, :], k, request.max_distance)[0], _plan(request, exact, {})
+    return Choice(
+        why, choice.rows, searcher.count() if choice.matching is None else choice.matching, notes=choice.notes
+    )
 
 
 def _found(searcher: Searcher, request: SearchRequest, candidates: list[Candidate], plan: Plan, location: str) -> Found:
@@ -324,20 +369,23 @@ def documents(
     return {row[0]: rows.decode(row, location, held.storage, with_vector=with_vectors) for row in found}
 
 
-def _plan(request: SearchRequest, choice: Choice, stages_ms: dict[str, float]) -> Plan:
-    notes = choice.notes
-    if choice.dial is None:
-        matching = choice.rows if choice.matching is None else choice.matching
-        return Plan("exact", choice.reason, choice.rows, matching, matching, request.recall, 1.0, stages_ms, notes)
+def _exact_plan(request: SearchRequest, choice: Choice, stages_ms: dict[str, float]) -> Plan:
     matching = choice.rows if choice.matching is None else choice.matching
+    return Plan("exact", choice.reason, choice.rows, matching, matching, request.recall, 1.0, stages_ms, choice.notes)
+
+
+def _index_plan(request: SearchRequest, choice: Choice, curve: Curve, dial: Dial) -> Plan:
+    notes = choice.notes
     if choice.matching is None:
         notes = (
             *notes,
-            "more rows match than are worth counting; the index was asked and the filter applied to what it brought",
+            "so many rows match that they were not counted: the filter was applied to what the index brought",
         )
-    candidates = min(choice.rows, choice.dial.value if choice.dial.family == "hnsw" else choice.rows)
+    matching = choice.rows if choice.matching is None else choice.matching
+    share = dial.value / curve.dials[-1].value  # of the lists of an IVF index
+    looked_at = min(choice.rows, dial.value) if dial.family == "hnsw" else round(choice.rows * share)
     return Plan(
-        choice.dial.family, choice.reason, choice.rows, matching, candidates, request.recall, choice.promised, stages_ms, notes
+        dial.family, curve.told(dial), choice.rows, matching, looked_at, request.recall, curve.low(dial), {}, notes
     )  # fmt: skip
 
 

@@ -14,9 +14,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
-import pytest
-
 from adjoin.engine import Absence, Engine
+from adjoin.errors import MissingExtra
+
+try:
+    import hypothesis  # noqa: F401  # which the halves need
+    import pytest
+except ImportError as exc:
+    raise MissingExtra.of(exc.name or "pytest", "test", "adjoin.testing.EngineContract") from exc
 
 HALVES = ("collections", "data", "filtering", "reading", "searching", "upkeep", "writing")
 pytest.register_assert_rewrite(*(f"{__name__}.{half}" for half in HALVES))
