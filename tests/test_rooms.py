@@ -15,6 +15,7 @@ LEVELS = (
     {"strict", "types", "hashing"},
     {"kinds"},
     {"metadata", "columns"},
+    {"lines"},
     {"conditions"},
     {"filters", "sealed"},
     {"engine", "distance"},

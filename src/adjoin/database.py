@@ -265,7 +265,7 @@ class Database:
 
     def _set_aside(self, name: str, ids: list[Id]) -> str:
         """Write rows without vectors to a file of JSON lines in the folder, and take them out; the file's name."""
-        from adjoin.export import write_lines
+        from adjoin.lines import write_lines
 
         number = itertools.count(1)
         while (path := Path(self.location) / f"lost-{next(number)}.jsonl").exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import os
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from adjoin import metadata as metadata_codec
 from adjoin.errors import InvalidOption, MissingExtra, StoreFull
+from adjoin.lines import content_of, line_of
 from adjoin.types import Document, Progress, Where
 
 if TYPE_CHECKING:
@@ -45,12 +45,6 @@ def export(
         return write(file, collection.scan(where, vectors=vectors), vectors, progress or (lambda done, total: None))
 
 
-def write_lines(output: str | os.PathLike[str], documents: Iterable[Document]) -> int:
-    """Write documents, without vectors, to a file of JSON lines, and return how many."""
-    with _file(output) as file:
-        return _write_jsonl(file, documents, False, lambda done, total: None)
-
-
 def _format_of(output: str | os.PathLike[str] | None) -> str:
     return "parquet" if output is not None and Path(output).suffix.lower() in (".parquet", ".pq") else "jsonl"
 
@@ -76,27 +70,10 @@ def _file(output: str | os.PathLike[str] | None) -> Iterator[BinaryIO]:
 def _write_jsonl(file: BinaryIO, documents: Iterable[Document], vectors: bool, progress: Progress) -> int:
     count = 0
     for count, document in enumerate(documents, start=1):
-        file.write(_line(document).encode())
+        file.write(line_of(document).encode())
         if count % _BLOCK_ROWS == 0:
             progress(count, None)
     return count
-
-
-def _line(document: Document) -> str:
-    parts = [f'"id": {json.dumps(document.id, ensure_ascii=False)}', f'"content": {_content(document)}']
-    parts.append(f'"metadata": {metadata_codec.encode(document.metadata)}')
-    if document.origin:
-        parts.append(f'"origin": {json.dumps(document.origin.to_dict(), ensure_ascii=False)}')
-    if document.vector is not None:
-        parts.append(f'"vector": {json.dumps(document.vector.tolist())}')
-    return "{" + ", ".join(parts) + "}\n"
-
-
-def _content(document: Document) -> str:
-    content = document.content
-    if isinstance(content, bytes):
-        return json.dumps({"$base64": base64.b64encode(content).decode()})
-    return metadata_codec.encode(content) if isinstance(content, dict) else json.dumps(content, ensure_ascii=False)
 
 
 def _write_parquet(file: BinaryIO, documents: Iterable[Document], vectors: bool, progress: Progress) -> int:
@@ -123,7 +100,7 @@ def _record(document: Document) -> dict[str, Any]:
     return {
         "id": str(document.id),
         "id_type": type(document.id).__name__,
-        "content": content if isinstance(content, str) or content is None else _content(document),
+        "content": content if isinstance(content, str) or content is None else content_of(document),
         "content_type": "none" if content is None else {str: "text", bytes: "base64"}.get(type(content), "record"),
         "metadata": metadata_codec.encode(document.metadata),
         "origin": json.dumps(document.origin.to_dict(), ensure_ascii=False) if document.origin else None,

@@ -49,6 +49,20 @@ def weighted(words: NDArray[np.uint32]) -> tuple[int, int]:
     return int(first), int(second)
 
 
+def weighted_rows(words: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """The same for each row of a matrix."""
+    first, second = (np.ascontiguousarray(weights.reshape(-1)) for weights in _weights(words.shape[1] // 2))
+    return words @ first, words @ second
+
+
+def carried(previous: tuple[int, int], words: int) -> tuple[int, int]:
+    """What sums that the computing goes on from have become after so many words: they count as if they stood in the
+    first two."""
+    first, second = _weights(words // 2)
+    a, b = sum(previous), previous[1]
+    return tuple((a * int(each[0, 0]) + b * int(each[0, 1])) & 0xFFFFFFFF for each in (first, second))  # type: ignore[return-value]
+
+
 def page_sums(page: bytes) -> tuple[int, int]:
     """The two sums of a page as the shim computes them, over all but the last 8 bytes."""
     return weighted(np.frombuffer(page, "<u4", (len(page) - CHECK_BYTES) // 4))

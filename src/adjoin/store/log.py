@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adjoin.store import files
-from adjoin.store.checks import is_sound, weighted, wrong_bits
+from adjoin.store.checks import carried, is_sound, weighted, weighted_rows, wrong_bits
 from adjoin.store.connections import untouched
 
 _HEADER: Final = 32
@@ -171,10 +171,10 @@ def _walk(file: BinaryIO, header: _Header, size: int, known: _Index | None) -> L
     broken: int | None = None
     commits_after = 0
     wrong: LogDamage | None = None
-    for number, frame in _frames(file, header, size):
+    for number, frame, alone in _frames(file, header, size):
         own = frame[8:16] == header.salts
         stored = _stored(frame)
-        fits = (own or broken is None) and _chained(_summed(frame, header), previous) == stored
+        fits = (own or broken is None) and _added(alone, carried(previous, header.page_size // 4 + 2)) == stored
         if broken is None and own and fits and frame[:4] != b"\0\0\0\0":
             valid += 1
             if frame[4:8] != b"\0\0\0\0":
@@ -194,13 +194,11 @@ def _walk(file: BinaryIO, header: _Header, size: int, known: _Index | None) -> L
                 break
             commits_after += frame[4:8] != b"\0\0\0\0"
         previous = stored
-    if (
-        wrong is None
-        and known is not None
-        and known.salts == header.salts
-        and known.unsaved
-        and known.frames > committed
-    ):
+    if known is None or known.salts != header.salts:
+        return wrong
+    if known.frames == committed:  # what follows was never acknowledged
+        return None
+    if wrong is None and known.unsaved and known.frames > committed:
         where = valid if broken is None else broken
         what = f"it has {committed:,} whole pages of {known.frames:,}"
         wrong = LogDamage(what, _offset(header, where), goes_on=broken is not None)
@@ -211,13 +209,17 @@ def _offset(header: _Header, number: int) -> int:
     return _HEADER + number * header.frame_bytes
 
 
-def _frames(file: BinaryIO, header: _Header, size: int) -> Iterator[tuple[int, bytes]]:
-    """Number and bytes of every whole frame."""
+def _frames(file: BinaryIO, header: _Header, size: int) -> Iterator[tuple[int, bytes, Sums]]:
+    """Number and bytes of every whole frame, and the sums of its words alone."""
     count = (size - _HEADER) // header.frame_bytes
     for first in range(0, count, _CHUNK_FRAMES):
         block = file.read(min(_CHUNK_FRAMES, count - first) * header.frame_bytes)
-        for i in range(len(block) // header.frame_bytes):
-            yield first + i, block[i * header.frame_bytes : (i + 1) * header.frame_bytes]
+        frames = np.frombuffer(block, np.uint8, len(block) // header.frame_bytes * header.frame_bytes)
+        frames = frames.reshape(-1, header.frame_bytes)
+        summed = np.concatenate([frames[:, :8], frames[:, _FRAME_HEADER:]], axis=1)
+        sums = weighted_rows(summed.view(header.words).astype(np.uint32, copy=False))
+        for i, alone in enumerate(zip(*(each.tolist() for each in sums), strict=True)):
+            yield first + i, frames[i].tobytes(), alone
 
 
 def _summed(frame: bytes, header: _Header) -> NDArray[np.uint32]:
@@ -226,10 +228,12 @@ def _summed(frame: bytes, header: _Header) -> NDArray[np.uint32]:
 
 
 def _chained(words: NDArray[np.uint32], previous: Sums) -> Sums:
-    """The checksum of words that goes on from another's: what was summed before counts as if it stood in the first two."""
-    words = words.copy()
-    words[:2] = [(int(words[0]) + sum(previous)) & 0xFFFFFFFF, (int(words[1]) + previous[1]) & 0xFFFFFFFF]
-    return weighted(words)
+    """The checksum of words that goes on from another's."""
+    return _added(weighted(words), carried(previous, len(words)))
+
+
+def _added(one: Sums, other: Sums) -> Sums:
+    return (one[0] + other[0]) & 0xFFFFFFFF, (one[1] + other[1]) & 0xFFFFFFFF
 
 
 def _mended(frame: bytes, previous: Sums, header: _Header, file: BinaryIO, number: int) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -104,7 +105,11 @@ class Rebuild:
             if draft is not None and not self._may_be_named(draft):
                 draft.discard()
             raise
-        self._place.remove(job.segments)
+        if job.segments:
+            # While the swap is in the log alone, damage to the log could bring back the names of what is removed here.
+            with contextlib.suppress(AdjoinError):
+                self._connections.checkpoint()
+            self._place.remove(job.segments)
 
     def _may_be_named(self, draft: Draft) -> bool:
         """Whether the database has it after all: an interrupt may come when COMMIT is done. In doubt the next build
