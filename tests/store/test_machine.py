@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
+import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from adjoin import ingest
 from adjoin.distance import distance
 from adjoin.errors import DuplicateId, NotFound
 from adjoin.types import METRICS
+from tests.support.stores import ROOT
 
 DIM = 3
 ids = st.sampled_from([*range(6), "a", "b", "c", "1", "2"])
@@ -53,17 +58,53 @@ def matches(meta: dict[str, Any], where: dict[str, Any] | None) -> bool:
     }[str(where)]  # fmt: skip
 
 
+class Other:
+    """A second process that keeps stores open, asked by lines of JSON. It is started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, *call: Any) -> Any:
+        if self._process is None:
+            command = [sys.executable, "-m", "tests.support.other_process"]
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(call) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer["value"]
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.communicate()
+            self._process = None
+
+
+OTHER = Other()
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    yield
+    OTHER.end()
+
+
 class Machine(RuleBasedStateMachine):
     folder: Path | None = None
 
-    @initialize(metric=st.sampled_from(METRICS), in_memory=st.booleans())
-    def begin(self, metric: Any, in_memory: bool) -> None:
+    @initialize(
+        metric=st.sampled_from(METRICS), in_memory=st.booleans(), storage=st.sampled_from(["float32", "float16"])
+    )
+    def begin(self, metric: Any, in_memory: bool, storage: str) -> None:
         self.metric = metric
         self.folder = None if in_memory else Path(tempfile.mkdtemp())
         self.held: dict[Any, tuple[tuple[float, ...], dict[str, Any]]] = {}
-        self.other: adjoin.Database | None = None
         self.db = adjoin.open(self.folder or "memory://")
-        self.rows = self.db.collection("rows", embedder=None, metric=metric)
+        self.rows = self.db.collection("rows", embedder=None, metric=metric, storage=storage)
 
     def teardown(self) -> None:
         if hasattr(self, "db"):
@@ -126,15 +167,24 @@ class Machine(RuleBasedStateMachine):
         assert self.db.doctor().findings == ()
 
     @rule(where=wheres)
-    def another_reader(self, where: Any) -> None:
-        """A second handle, which follows what the first does as another process would."""
-        if not self.folder:
-            return
-        if self.other is None:
-            self.other = adjoin.open(self.folder)
-        if self.rows.dim is not None:
-            found = self.other.collection("rows", embedder=None).search([1.0, 0.5, 0.0], k=20, where=where)
-            assert {hit.id for hit in found} == {id_ for id_, (_, meta) in self.held.items() if matches(meta, where)}
+    def another_process_reads(self, where: Any) -> None:
+        """One that has had the store open since it first looked, and follows."""
+        if self.folder and self.rows.dim is not None:
+            found = OTHER.ask("search", str(self.folder), [1.0, 0.5, 0.0], where)
+            expected = {(type(id_).__name__, id_) for id_, (_, meta) in self.held.items() if matches(meta, where)}
+            assert {(kind, id_) for kind, id_ in found} == expected
+
+    @rule(new=rows)
+    def another_process_writes(self, new: dict[Any, Any]) -> None:
+        if self.folder:
+            items = [[type(id_).__name__, id_, list(point), meta] for id_, (point, meta) in new.items()]
+            assert OTHER.ask("upsert", str(self.folder), items, self.metric) == len(new)
+            self.held |= new
+
+    @rule()
+    def another_process_optimizes(self) -> None:
+        if self.folder and self.rows.dim is not None:
+            assert OTHER.ask("optimize", str(self.folder)) is None
 
     @rule()
     def go_on_from_a_backup(self) -> None:
@@ -149,9 +199,8 @@ class Machine(RuleBasedStateMachine):
 
     def close(self) -> None:
         self.db.close()
-        if self.other is not None:
-            self.other.close()
-            self.other = None
+        if self.folder:
+            OTHER.ask("close", str(self.folder))
 
     @rule()
     def reopen(self) -> None:
