@@ -25,7 +25,7 @@ def doctor(
     """Read all that is stored and name each damage. Exit status: 0 healthy, 1 damaged.
 
     Indexes, columns and guards can be made again; damaged vectors are mended from parity, or embedded again from their
-    text. What is lost is named row by row. Every byte of the store is read.
+    text. Rows that are lost are named, and with --repair written to a file beside the rest. Every byte is read.
 
     [bold]adjoin doctor --db notes.adjoin --repair[/bold]
     """
