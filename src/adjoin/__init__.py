@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING, Any
 from adjoin._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from adjoin import errors as errors
+    from adjoin import evaluate as evaluate
+    from adjoin import index as index
+    from adjoin import testing as testing
     from adjoin.collection import Collection as Collection
     from adjoin.database import Database as Database
+    from adjoin.database import doctor as doctor
     from adjoin.database import open as open  # noqa: A004
     from adjoin.distance import distance as distance
     from adjoin.embed import Embedder as Embedder
@@ -35,15 +40,20 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for, so that `import adjoin` costs little and a command loads what it needs.
 _ROOMS = {
-    "open": "database", "Database": "database", "Collection": "collection", "distance": "distance", "embedder": "embed",
+    "open": "database", "Database": "database", "Collection": "collection", "distance": "distance", "doctor": "database",
+    "embedder": "embed",
     "Embedder": "embed", "AdjoinError": "errors", "ReadSettings": "read", "IndexReport": "sync", "Document": "types",
     "Hit": "types", "Hits": "types", "Item": "types", "Like": "types", "Origin": "types",
 }  # fmt: skip
 
-__all__ = ["__version__", *_ROOMS]
+_MODULES = ("errors", "evaluate", "index", "testing")  # so that `adjoin.index.MinHash` needs no second import
+
+__all__ = ["__version__", *_ROOMS, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"adjoin.{name}")
     if name not in _ROOMS:
         raise AttributeError(f"module 'adjoin' has no attribute {name!r}")
     value = getattr(import_module(f"adjoin.{_ROOMS[name]}"), name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,7 +32,7 @@ Fetch = Callable[[list[int]], dict[int, Document]]
 FetchIds = Callable[[list[int]], dict[int, Id]]
 _FEW_TIES: Final = 100
 _PROBED: Final = 3  # of the candidates, to see how far the nearest is
-_FAR: Final = "farther from all that is stored than any query it was measured with"
+_FAR: Final = "so far from all that is stored that the index has no way that costs less"
 _SHORT: Final = "too few matched"
 _MEASURE_NS: Final = 200
 _ESCALATION: Final = 4  # times the depth, before the rows that match are compared one and all
@@ -98,12 +98,15 @@ def _in_part(
 ) -> _InPart:
     matching = part.matchings.of(part, where, key)
     segment = part.segment
-    way = _affordable(segment, ways(segment, matching, wanted), wanted)
+    options = ways(segment, matching, wanted)
+    way = _affordable(segment, options, wanted)
     if way.strategy == "index":
         index = segment.index
         assert index is not None
         answers = [_by_index(segment, index, matching, way, point, wanted, most) for point in points]
     else:
+        if way.strategy == "all" and options[0].strategy == "index":
+            way = replace(way, reason=f"{way.reason}: the index is not in memory yet")
         answers = _exactly(segment, matching, way, points, wanted.k, most)
         if way.strategy != "none" and wanted.recall < 1 and segment.curve is not None and segment.index is None:
             by_index = index_way(segment, matching, wanted)
@@ -160,7 +163,7 @@ def _by_index(
     else:
         near = NONE
         needed = _effort_for(segment, rows, point, choice)
-    if needed is None:
+    if needed is None or (needed > effort and not _pays(segment, matching, wanted, needed)):
         return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _FAR)
     if needed > effort:
         effort = needed
@@ -178,6 +181,11 @@ def _by_index(
     elif most is not None:
         near = within(near, most)
     return _Answer(near, compared, promised, strategy, reason, effort, (time.perf_counter() - began) * 1000)
+
+
+def _pays(segment: Segment, matching: Matching, wanted: Wanted, effort: int) -> bool:
+    """Whether another search of so much effort costs less than comparing the rows."""
+    return segment.search_ns(effort) < exact_way(segment, matching, wanted).cost_ns
 
 
 def _effort_for(segment: Segment, rows: Rows, point: Floats, choice: Choice) -> int | None:

@@ -221,9 +221,13 @@ class Segment:
             if pool > curve.efforts[-1]:
                 return None
             effort = max(effort, pool)
-        cost_us = float(np.interp(effort, curve.efforts, curve.cost_us))
         promised = max(curve.lower_bound(effort, depth), recall)
-        return Offer(choice, effort, cost_us * 1000, promised, f"{self.manifest.family} at effort {effort}")
+        return Offer(choice, effort, self.search_ns(effort), promised, f"{self.manifest.family} at effort {effort}")
+
+    def search_ns(self, effort: int) -> float:
+        """What one search of the index costs, between the efforts that were measured."""
+        assert self.curve is not None
+        return 1000 * float(np.interp(effort, self.curve.efforts, self.curve.cost_us))
 
     def load_index(self) -> Built | None:
         """Load it now, if it is not in memory; None if there is none or it is damaged."""
