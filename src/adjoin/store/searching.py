@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ FetchIds = Callable[[list[int]], dict[int, Id]]
 _FEW_TIES: Final = 100
 _PROBED: Final = 3  # of the candidates, to see how far the nearest is
 _FAR: Final = "so far from all that is stored that the index has no way that costs less"
+_DEEP: Final = "matches lie so deep that the index has no way that costs less"
 _SHORT: Final = "too few matched"
 _MEASURE_NS: Final = 200
 _ESCALATION: Final = 4  # times the depth, before the rows that match are compared one and all
@@ -173,7 +175,19 @@ def _by_index(
         near = NONE
     among = matching.among(rows)
     if among is not None:
-        rows = rows[among]
+        places = np.flatnonzero(among)
+        more = _effort_so_deep(segment, way, wanted, int(places[k - 1]) + 1) if len(places) >= k else effort
+        if more is None or (more > effort and not _pays(segment, matching, wanted, more)):
+            return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _DEEP)
+        if more > effort:
+            effort = more
+            rows = index.search(point, index.pool(way.depth, effort), effort)
+            compared += len(rows)
+            reason += f"; matches lie deep, so effort {effort}"
+            among = matching.among(rows)
+            assert among is not None
+            places = np.flatnonzero(among)
+        rows = rows[places]
     if len(rows) < k and len(rows) < matching.count:
         return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
     if near is NONE:
@@ -181,6 +195,19 @@ def _by_index(
     elif most is not None:
         near = within(near, most)
     return _Answer(near, compared, promised, strategy, reason, effort, (time.perf_counter() - began) * 1000)
+
+
+def _effort_so_deep(segment: Segment, way: Way, wanted: Wanted, rank: int) -> int | None:
+    """The effort that keeps the recall where the last match lies at this rank; None where there is none.
+
+    A filter that goes against the query has its matches farther down than its share lets expect.
+    """
+    assert way.offer is not None
+    if rank <= way.offer.depth:
+        return way.offer.effort
+    rank = min(way.depth, way.offer.depth * math.ceil(4 * rank / way.offer.depth) // 4)  # few different ones
+    offer = segment.offer(wanted.recall, rank, way.depth)
+    return None if offer is None else offer.effort
 
 
 def _pays(segment: Segment, matching: Matching, wanted: Wanted, effort: int) -> bool:

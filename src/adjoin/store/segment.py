@@ -62,10 +62,11 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the index promises for one recall and depth. effort: what it takes, and for far queries the choice may say
+    """What the index promises for one recall and depth: so many neighbours. effort: what it takes, and for far queries the choice may say
     more. cost_ns: of a search, without measuring what it finds."""
 
     choice: Choice
+    depth: int
     effort: int
     cost_ns: float
     promised: float
@@ -222,7 +223,9 @@ class Segment:
                 return None
             effort = max(effort, pool)
         promised = max(curve.lower_bound(effort, depth), recall)
-        return Offer(choice, effort, self.search_ns(effort), promised, f"{self.manifest.family} at effort {effort}")
+        return Offer(
+            choice, depth, effort, self.search_ns(effort), promised, f"{self.manifest.family} at effort {effort}"
+        )
 
     def search_ns(self, effort: int) -> float:
         """What one search of the index costs, between the efforts that were measured."""
