@@ -22,7 +22,7 @@ PROCESSES = 7
 ASK = """
 import json, sys, time
 began = time.perf_counter()
-import numpy as np, adjoin
+import numpy as np, adjoin, adjoin.database, adjoin.store.embedded, adjoin.query.hits
 imported = time.perf_counter()
 queries = np.load(sys.argv[2])[int(sys.argv[3]) :: 7][:20]
 ready = time.perf_counter()
