@@ -13,7 +13,7 @@ import pytest
 import adjoin
 from tests.support.killing import kill_and_compare
 
-ROUNDS = int(os.environ.get("ADJOIN_CRASH_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("ADJOIN_CRASH_ROUNDS", "15"))
 
 
 def test_killed_at_any_instant_the_store_holds_what_was_acknowledged(tmp_path: Path) -> None:

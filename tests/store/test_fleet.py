@@ -22,7 +22,7 @@ from tests.support.damaging import comparing_is_dear
 from tests.support.fleet import STABLE, gone_of, item, prepare
 from tests.support.stores import ROOT, contents, vector, vectors
 
-SECONDS = float(os.environ.get("ADJOIN_FLEET_SECONDS", "5"))
+SECONDS = float(os.environ.get("ADJOIN_FLEET_SECONDS", "3"))
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from tests.support.damaging import (
     make,
 )
 
-ROUNDS = int(os.environ.get("ADJOIN_FLIP_ROUNDS", str(2 * len(KINDS))))
+ROUNDS = int(os.environ.get("ADJOIN_FLIP_ROUNDS", str(len(KINDS))))
 
 
 @pytest.fixture(scope="module")

@@ -76,16 +76,25 @@ def is_sound(page: bytes) -> bool:
 def mended(page: bytes) -> bytes | None:
     """The page as it was before one bit of it was turned, found by its checksum; None where more than one bit, or one
     of several, could be it."""
-    found, stored = page_sums(page), _stored(page)
-    if found == stored:
+    if is_sound(page):
         return page
-    places = wrong_bits(np.frombuffer(page, "<u4", (len(page) - CHECK_BYTES) // 4).copy(), found, stored)
+    places = _wrong_bits_of(page)
     if len(places) != 1:
         return None
     [(word, bit)] = places
     words = np.frombuffer(page, "<u4").copy()
     words[word] ^= np.uint32(1 << bit)
     return words.astype("<u4").tobytes()
+
+
+def has_wrong_bit(page: bytes) -> bool:
+    """Whether the checksum is not that of the page, and one bit explains it: no one has written the page so."""
+    return not is_sound(page) and bool(_wrong_bits_of(page))
+
+
+def _wrong_bits_of(page: bytes) -> list[tuple[int, int]]:
+    words = np.frombuffer(page, "<u4", (len(page) - CHECK_BYTES) // 4)
+    return wrong_bits(words, page_sums(page), _stored(page))
 
 
 def wrong_bits(words: NDArray[np.uint32], found: tuple[int, int], stored: tuple[int, int]) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ import apsw
 
 from adjoin.errors import NewerFormat, NotAStore, NotFound, StoreError, StoreFull
 from adjoin.store import schema
-from adjoin.store.checks import CHECK_BYTES, checked_vfs, is_sound, mended
+from adjoin.store.checks import CHECK_BYTES, checked_vfs, has_wrong_bit, is_sound
 from adjoin.store.faults import corrupted, translated
 from adjoin.store.log import examine_log
 
@@ -128,9 +128,8 @@ def _inspect(database: Path) -> None:
     header, size_bytes = _read_header(database)
     if len(header) < 100 or not header.startswith(_MAGIC):
         raise corrupted(folder, f"{DATABASE} does not begin as a SQLite database does")
-    if not _first_page_is_sound(database, header, size_bytes):
-        raise corrupted(folder, "the checksum of page 1 differs")
-    if _number(header, _APPLICATION_ID_AT) != schema.APPLICATION_ID:
+    wrong = _has_wrong_bit(database, header, size_bytes)
+    if _number(header, _APPLICATION_ID_AT) != schema.APPLICATION_ID and not wrong:
         raise NotAStore(f"{database} is a SQLite database of another program. It was not changed. Name another folder.")
     if header[_RESERVED_AT] == CHECK_BYTES and checked_vfs() is None:
         raise StoreError(
@@ -138,13 +137,15 @@ def _inspect(database: Path) -> None:
             "spoil them. It was not changed. Upgrade with: pip install --upgrade apsw"
         )
     version = max(_number(found, _VERSION_AT) for found in (header, _header_in_log(database)) if found)
-    if version > schema.VERSION:
+    if version > schema.VERSION and not wrong:
         raise NewerFormat(
             f"{folder} has format {version}; this adjoin reads formats up to {schema.VERSION}. It was not changed. "
             "Upgrade with: pip install --upgrade adjoin"
         )
     if version < 1:
         raise corrupted(folder, f"{DATABASE} has format {version}, which there never was")
+    if wrong:
+        raise corrupted(folder, "the checksum of page 1 differs")
     if size_bytes < _expected_bytes(header):
         _refuse_truncated(database)
     damage = examine_log(database)
@@ -152,18 +153,19 @@ def _inspect(database: Path) -> None:
         raise corrupted(folder, f"{DATABASE}-wal: {damage.what}. To open it so would lose what was committed")
 
 
-def _first_page_is_sound(database: Path, header: bytes, size_bytes: int) -> bool:
-    """What the header says is believed only then. A database without checksums has a first page that is no bit away
-    from having one. Another process may be writing the page at this moment, so one look does not decide."""
+def _has_wrong_bit(database: Path, header: bytes, size_bytes: int) -> bool:
+    """Whether one bit of the first page is wrong: then the header is not to be believed.
+
+    What else may be wrong with it SQLite says. Another process may be writing the page at this moment, so one look does
+    not decide.
+    """
     sizes = {size for size in (_page_bytes(header), _PAGE_SIZE) if 512 <= size <= size_bytes}
     for _ in range(_LOOKS):
         pages = [_read(database, size) for size in sizes]
-        if any(is_sound(page) for page in pages):
-            return True
-        if header[_RESERVED_AT] != CHECK_BYTES and not any(mended(page) for page in pages):
-            return True
+        if any(map(is_sound, pages)) or not any(map(has_wrong_bit, pages)):
+            return False
         time.sleep(0.02)
-    return False
+    return True
 
 
 def _number(header: bytes, offset: int) -> int:
