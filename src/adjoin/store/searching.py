@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -10,18 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from adjoin.distance import distances_to
 from adjoin.engine import Found, Neighbour, SearchRequest
 from adjoin.filters import Filter
-from adjoin.index.measure import NONE, Neighbours, unit, within
-from adjoin.store.planner import Wanted, Way, exact_way, index_way, ways
+from adjoin.index.measure import NONE, unit
+from adjoin.store.attempt import Answer, Attempt, exactly
+from adjoin.store.planner import Wanted, Way, index_way, ways
 from adjoin.store.state import Part, View
 from adjoin.types import Document, Id, Plan, SegmentPlan
 
 if TYPE_CHECKING:
-    from adjoin.index.base import Built
-    from adjoin.index.curve import Choice
-    from adjoin.index.measure import Rows
     from adjoin.store.matching import Matching
     from adjoin.store.segment import Segment
     from adjoin.types import Floats
@@ -32,25 +28,6 @@ _Figures = tuple[tuple[str, str, str, int, int, int, int, int | None, float], fl
 Fetch = Callable[[list[int]], dict[int, Document]]
 FetchIds = Callable[[list[int]], dict[int, Id]]
 _FEW_TIES: Final = 100
-_PROBED: Final = 3  # of the candidates, to see how far the nearest is
-_FAR: Final = "so far from all that is stored that the index has no way that costs less"
-_DEEP: Final = "matches lie so deep that the index has no way that costs less"
-_SHORT: Final = "too few matched"
-_MEASURE_NS: Final = 200
-_ESCALATION: Final = 4  # times the depth, before the rows that match are compared one and all
-
-
-@dataclass(slots=True)
-class _Answer:
-    """One part's neighbours of one query, and what it took."""
-
-    near: Neighbours
-    candidates: int
-    promised: float
-    strategy: str
-    reason: str
-    effort: int | None
-    ms: float
 
 
 def search(
@@ -92,7 +69,7 @@ def raised(recall: float, correction: float) -> float:
 class _InPart:
     part: Part
     matching: Matching
-    answers: list[_Answer]
+    answers: list[Answer]
 
 
 def _in_part(
@@ -105,11 +82,11 @@ def _in_part(
     if way.strategy == "index":
         index = segment.index
         assert index is not None
-        answers = [_by_index(segment, index, matching, way, point, wanted, most) for point in points]
+        answers = [Attempt(segment, index, matching, way, point, wanted, most).answer() for point in points]
     else:
         if way.strategy == "all" and options[0].strategy == "index":
             way = replace(way, reason=f"{way.reason}: the index is not in memory yet")
-        answers = _exactly(segment, matching, way, points, wanted.k, most)
+        answers = exactly(segment, matching, way, points, wanted.k, most)
         if way.strategy != "none" and wanted.recall < 1 and segment.curve is not None and segment.index is None:
             by_index = index_way(segment, matching, wanted)
             if by_index is not None and by_index.cost_ns < way.cost_ns:
@@ -128,158 +105,7 @@ def _affordable(segment: Segment, options: list[Way], wanted: Wanted) -> Way:
     return other
 
 
-def _exactly(
-    segment: Segment, matching: Matching, way: Way, points: Floats, k: int, most: float | None
-) -> list[_Answer]:
-    began = time.perf_counter()
-    exact = segment.exact
-    if way.strategy == "none":
-        found = [NONE] * len(points)
-    elif way.strategy == "rows":
-        found = exact.search_rows(matching.rows(), points, k, most=most, copy=matching.vectors())
-    else:
-        found = exact.search_many(points, k, mask=matching.mask(), most=most)
-    ms = (time.perf_counter() - began) * 1000 / max(1, len(points))
-    compared = matching.count if way.strategy == "rows" else 0 if way.strategy == "none" else segment.n
-    return [_Answer(near, compared, 1.0, "exact", way.reason, None, ms) for near in found]
-
-
-def _by_index(
-    segment: Segment,
-    index: Built,
-    matching: Matching,
-    way: Way,
-    point: Floats,
-    wanted: Wanted,
-    most: float | None,
-) -> _Answer:
-    began = time.perf_counter()
-    offer, exact, k = way.offer, segment.exact, wanted.k
-    assert offer is not None
-    choice, effort = offer.choice, offer.effort
-    rows = index.search(point, index.pool(way.depth, effort), effort)
-    strategy, reason, promised, compared = segment.manifest.family, way.reason, way.promised, len(rows)
-    if matching.every:  # what is measured anyway says how far the nearest row is
-        near = exact.measure(exact.shortlist(rows, point, k), point, k)
-        needed = choice.needed(float(near.distances[0]), point) if len(rows) else effort
-    else:
-        near = NONE
-        needed = _effort_for(segment, rows, point, choice)
-    if needed is None or (needed > effort and not _pays(segment, matching, wanted, needed)):
-        return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _FAR)
-    if needed > effort:
-        effort = needed
-        rows = index.search(point, index.pool(way.depth, effort), effort)
-        compared += len(rows)
-        reason += f"; far from all that is stored, so effort {effort}"
-        near = NONE
-    among = matching.among(rows)
-    if among is not None:
-        places = np.flatnonzero(among)
-        more = _effort_so_deep(segment, way, wanted, int(places[k - 1]) + 1) if len(places) >= k else effort
-        if more is None or (more > effort and not _pays(segment, matching, wanted, more)):
-            return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _DEEP)
-        if more > effort:
-            effort = more
-            rows = index.search(point, index.pool(way.depth, effort), effort)
-            compared += len(rows)
-            reason += f"; matches lie deep, so effort {effort}"
-            among = matching.among(rows)
-            assert among is not None
-            places = np.flatnonzero(among)
-        rows = rows[places]
-    if len(rows) < k and len(rows) < matching.count:
-        return _escalated(segment, index, matching, way, point, wanted, most, began, compared)
-    if near is NONE:
-        near = exact.measure(exact.shortlist(rows, point, k), point, k, most)
-    elif most is not None:
-        near = within(near, most)
-    return _Answer(near, compared, promised, strategy, reason, effort, (time.perf_counter() - began) * 1000)
-
-
-def _effort_so_deep(segment: Segment, way: Way, wanted: Wanted, rank: int) -> int | None:
-    """The effort that keeps the recall where the last match lies at this rank; None where there is none.
-
-    A filter that goes against the query has its matches farther down than its share lets expect.
-    """
-    assert way.offer is not None
-    if rank <= way.offer.depth:
-        return way.offer.effort
-    rank = min(way.depth, way.offer.depth * math.ceil(4 * rank / way.offer.depth) // 4)  # few different ones
-    offer = segment.offer(wanted.recall, rank, way.depth)
-    return None if offer is None else offer.effort
-
-
-def _pays(segment: Segment, matching: Matching, wanted: Wanted, effort: int) -> bool:
-    """Whether another search of so much effort costs less than comparing the rows."""
-    return segment.search_ns(effort) < exact_way(segment, matching, wanted).cost_ns
-
-
-def _effort_for(segment: Segment, rows: Rows, point: Floats, choice: Choice) -> int | None:
-    """The effort that a query so far from its nearest rows needs; None: compare all."""
-    if not choice.steps or not len(rows):
-        return choice.effort
-    nearest = float(distances_to(segment.exact.take(rows[:_PROBED]), point, segment.metric).min())
-    return choice.needed(nearest, point)
-
-
-def _escalated(
-    segment: Segment,
-    index: Built,
-    matching: Matching,
-    way: Way,
-    point: Floats,
-    wanted: Wanted,
-    most: float | None,
-    began: float,
-    compared: int,
-) -> _Answer:
-    """Fewer matched near the query than the filter's share let expect: look deeper once, else compare all that match."""
-    other = exact_way(segment, matching, wanted)
-    deeper = _deeper(segment, way, wanted)
-    if deeper is not None and deeper.cost_ns < other.cost_ns and deeper.offer is not None:
-        effort = deeper.offer.effort
-        rows = index.search(point, index.pool(deeper.depth, effort), effort)
-        compared += len(rows)
-        among = matching.among(rows)
-        rows = rows if among is None else rows[among]
-        if len(rows) >= min(wanted.k, matching.count):
-            near = segment.exact.measure(segment.exact.shortlist(rows, point, wanted.k), point, wanted.k, most)
-            reason = f"{way.reason}; too few matched, so {deeper.depth:,} were asked for"
-            ms = (time.perf_counter() - began) * 1000
-            return _Answer(near, compared, deeper.promised, segment.manifest.family, reason, effort, ms)
-    return _exact_instead(segment, matching, way, point, wanted, most, began, compared, _SHORT)
-
-
-def _exact_instead(
-    segment: Segment,
-    matching: Matching,
-    way: Way,
-    point: Floats,
-    wanted: Wanted,
-    most: float | None,
-    began: float,
-    compared: int,
-    why: str,
-) -> _Answer:
-    other = exact_way(segment, matching, wanted)
-    [answer] = _exactly(segment, matching, other, point[None, :], wanted.k, most)
-    answer.candidates += compared
-    answer.reason = f"{way.reason}; {why}, so {other.reason}"
-    answer.strategy = f"{segment.manifest.family}, then exact"
-    answer.ms = (time.perf_counter() - began) * 1000
-    return answer
-
-
-def _deeper(segment: Segment, way: Way, wanted: Wanted) -> Way | None:
-    depth = min(segment.n, way.depth * _ESCALATION)
-    offer = segment.offer(wanted.recall, way.depth, depth)
-    if offer is None:
-        return None
-    return Way("index", offer.cost_ns + depth * _MEASURE_NS, "", depth, offer, offer.promised)
-
-
-def _in_tail(view: View, request: SearchRequest) -> list[_Answer]:
+def _in_tail(view: View, request: SearchRequest) -> list[Answer]:
     tail = view.tail
     began = time.perf_counter()
     if tail.flat is None or not tail.count:
@@ -289,7 +115,7 @@ def _in_tail(view: View, request: SearchRequest) -> list[_Answer]:
             request.vectors, request.k, rows=len(tail.seqs), mask=tail.mask, max_distance=request.max_distance
         )
     ms = (time.perf_counter() - began) * 1000 / max(1, len(found))
-    return [_Answer(near, tail.count, 1.0, "exact", "rows not sealed yet are compared", None, ms) for near in found]
+    return [Answer(near, tail.count, 1.0, "exact", "rows not sealed yet are compared", None, ms) for near in found]
 
 
 def _found(
@@ -298,7 +124,7 @@ def _found(
     view: View,
     i: int,
     searched: Sequence[_InPart],
-    tail: list[_Answer] | None,
+    tail: list[Answer] | None,
     fetch: Fetch,
     fetch_ids: FetchIds,
     load_ms: float,
@@ -318,7 +144,7 @@ def _found(
 
 
 def _merged(
-    view: View, i: int, searched: Sequence[_InPart], tail: list[_Answer] | None, k: int
+    view: View, i: int, searched: Sequence[_InPart], tail: list[Answer] | None, k: int
 ) -> list[tuple[int, float]]:
     """(seq, distance) of the k nearest of all parts and all that are as far as the k-th."""
     pieces = [(one.part.segment.seqs[one.answers[i].near.rows], one.answers[i].near.distances) for one in searched]
@@ -353,7 +179,7 @@ def _plan_of(
     view: View,
     i: int,
     searched: Sequence[_InPart],
-    tail: list[_Answer] | None,
+    tail: list[Answer] | None,
     stages: dict[str, float],
 ) -> Callable[[], Plan]:
     """What makes the plan. It holds figures alone, so that hits that are kept do not keep segments mapped."""
@@ -366,7 +192,7 @@ def _plan_of(
     return lambda: _plan(parts, filtered, rows, asked, notes, stages)
 
 
-def _figures(place: str, rows: int, matching: Matching | None, answer: _Answer, count: int = 0) -> _Figures:
+def _figures(place: str, rows: int, matching: Matching | None, answer: Answer, count: int = 0) -> _Figures:
     estimate, count = (count, count) if matching is None else (matching.estimate, matching.count)
     line = (place, answer.strategy, answer.reason, rows, estimate, count, answer.candidates, answer.effort, answer.ms)
     return line, answer.promised
