@@ -21,9 +21,6 @@ from adjoin.errors import (
     InvalidOption,
     NotFound,
     StoreCorrupted,
-    StoreError,
-    StoreFull,
-    StoreLocked,
     listed,
 )
 from adjoin.filters import EVERYTHING, OPERATORS, Filter, parse
@@ -32,8 +29,9 @@ from adjoin.store import folder, rows
 from adjoin.store.backup import backup
 from adjoin.store.connections import Connections
 from adjoin.store.doctor import examine
-from adjoin.store.erasing import Traces, look, rewrite_database
-from adjoin.store.faults import corrupted, damaged_file
+from adjoin.store.erasing import Traces, deleted_so_far, rewrite_and_look
+from adjoin.store.faults import damaged_file
+from adjoin.store.fetching import documents, ids_of, seqs_of
 from adjoin.store.figures import figures
 from adjoin.store.files import DamagedFile, size_of
 from adjoin.store.keeper import Keeper
@@ -54,10 +52,6 @@ Pause: TypeAlias = Callable[[], Any]
 
 _DIRECT_ROWS = 65_536  # a call of one batch up to this size is written at once; others are spooled first
 _SCAN_ROWS = 512
-_LONG = (
-    1900  # characters of a row that fit on one page in any script; what goes on to pages of its own is read past the
-)
-# page's checksum, and so is checked by the row's hash
 
 
 class EmbeddedEngine:
@@ -321,7 +315,7 @@ class EmbeddedEngine:
                 where,
                 view,
                 lambda seqs: self._documents(connection, view, seqs, with_vectors=request.with_vectors),
-                lambda seqs: self._ids(connection, seqs),
+                lambda seqs: ids_of(connection, seqs),
                 load_ms,
                 self._meter.correction(name),
             )
@@ -370,16 +364,16 @@ class EmbeddedEngine:
         with self._keeper.building():
             traces = Traces()
             with self._writing(name, parsed) as (connection, now, view):
-                seqs = _seqs_of(connection, now, ids) if ids is not None else view.chosen(parsed or EVERYTHING).tolist()
+                seqs = seqs_of(connection, now, ids) if ids is not None else view.chosen(parsed or EVERYTHING).tolist()
                 traces.take(connection, view, seqs)
                 # Those with dead or revised rows too: an earlier state of an erased row may be among them.
                 touched = [part.segment.id for part in view.parts if part.dead or part.revised or _has_any(part, seqs)]
                 delete_seqs(connection, now.key, seqs)
                 if seqs:
                     _touch(connection, now, documents=-len(seqs), removals=True)
-            with self._damage_told(), self._deleted_so_far(len(seqs)):
+            with self._damage_told(), deleted_so_far(len(seqs)):
                 self._keeper.rewrite(name, touched)
-                return self._looked_for(traces, len(seqs))
+                return rewrite_and_look(self._connections, traces, len(seqs))
 
     def recall(self, name: str, *, k: int, budget_s: float) -> RecallReport:
         self.count(name)
@@ -412,36 +406,6 @@ class EmbeddedEngine:
         self._place.close()
 
     # Inside
-
-    @contextlib.contextmanager
-    def _deleted_so_far(self, count: int) -> Iterator[None]:
-        """What stops an erasure half way leaves rows deleted, but their bytes where they were."""
-        try:
-            yield
-        except (StoreFull, StoreLocked) as exc:
-            raise type(exc)(
-                f"{count} rows are deleted, but the files that had them could not be written anew, so something of them "
-                f"may still stand there: {exc} Then call erase(where={{'nothing': 'matches'}}) to write them anew."
-            ) from exc
-
-    def _looked_for(self, traces: Traces, deleted: int) -> Erased:
-        """Write the database anew, and read every file for what was erased."""
-        emptied = rewrite_database(self._connections)
-        if self._connections.in_memory:
-            return Erased(deleted)
-        found, read = look(Path(self.location), traces.pieces)
-        if found:
-            with self._connections.read() as connection:
-                traces.forget_living(connection, found)
-            found = [one for one in found if one.piece in traces.pieces]
-        places = tuple(dict.fromkeys(f"{one.path.relative_to(self.location)} at {one.offset:,}" for one in found))
-        if places:
-            raise StoreError(
-                f"{deleted} rows are deleted, but something of them still stands in {listed(places, 3)}"
-                + ("" if emptied else ", because another process is reading an older state")
-                + ". Close other users of the store, then call erase(where={'nothing': 'matches'}) to write it anew."
-            )
-        return Erased(deleted, read)
 
     def _store_bytes(self) -> int:
         if self._connections.in_memory:
@@ -507,34 +471,10 @@ class EmbeddedEngine:
         with_vectors: bool = False,
         check: bool = False,
     ) -> dict[int, Document]:
-        """Rows by seq. check: by their hash too; pages of a checked database have been verified when they were read."""
-        documents: dict[int, Document] = {}
-        check = check or not self._connections.checked
-        codec = view.now.codec if with_vectors and seqs else None
-        for block in rows.blocks(seqs):
-            blobs = view.blobs(connection, block) if check or with_vectors else None
-            sql = f"SELECT seq, {rows.DOCUMENT_COLUMNS} FROM documents WHERE seq IN ({rows.marks(block)})"
-            for seq, *values in connection.execute(sql, block):
-                try:
-                    if blobs is None and not _is_long(values):
-                        documents[seq] = rows.document(*values)
-                        continue
-                    found = view.blobs(connection, [seq]) if blobs is None else blobs
-                    if seq not in found:
-                        raise ValueError("its vector is missing")
-                    vector = codec.decode_blob(found[seq]) if codec is not None else None
-                    documents[seq] = rows.decode(tuple(values), found[seq] if check or blobs is None else None, vector)
-                except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
-                    raise corrupted(self.location, f"row {seq} cannot be read: {exc}") from exc
-        if len(documents) < len(seqs):
-            raise corrupted(self.location, f"{len(seqs) - len(documents)} of {len(seqs)} rows cannot be found")
-        return documents
-
-    def _ids(self, connection: apsw.Connection, seqs: list[int]) -> dict[int, Id]:
-        ids: dict[int, Id] = {}
-        for block in rows.blocks(seqs):
-            ids.update(connection.execute(f"SELECT seq, id FROM documents WHERE seq IN ({rows.marks(block)})", block))
-        return ids
+        return documents(
+            connection, view, seqs,
+            location=self.location, with_vectors=with_vectors, check=check or not self._connections.checked,
+        )  # fmt: skip
 
 
 _SPEC = "name, metric, dim, embedder, identity, index_name, params, storage"
@@ -572,23 +512,8 @@ class _Tries:
             self._version = now.version
 
 
-def _seqs_of(connection: apsw.Connection, now: Snapshot, ids: Sequence[Id]) -> list[int]:
-    found: list[int] = []
-    for block in rows.blocks(list(dict.fromkeys(ids))):
-        sql = f"SELECT seq FROM documents WHERE collection = ? AND id IN ({rows.marks(block)})"
-        found += [seq for (seq,) in connection.execute(sql, (now.key, *block))]
-    return found
-
-
 def _has_any(part: Part, seqs: list[int]) -> bool:
     return any(part.segment.first <= seq <= part.segment.last for seq in seqs)
-
-
-def _is_long(values: Sequence[Any]) -> bool:
-    """Whether a row of DOCUMENT_COLUMNS may go on to a second page."""
-    id_, _, content, metadata, origin, _ = values
-    size = len(metadata) + (len(content) if content is not None else 0) + (len(origin) if origin is not None else 0)
-    return size + (len(id_) if isinstance(id_, str) else 0) > _LONG
 
 
 def _peek_two(batches: Iterable[Batch]) -> tuple[Batch | None, Batch | None, Iterator[Batch]]:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from adjoin.errors import StoreError, StoreFull, StoreLocked, listed
 from adjoin.store import rows as row_codec
 from adjoin.store.connections import Connections
 from adjoin.store.files import DamagedFile, mapped
 from adjoin.store.folder import DATABASE
 from adjoin.store.manifest import VECTORS
 from adjoin.store.pages import whole
+from adjoin.types import Erased
 
 if TYPE_CHECKING:
     import apsw
@@ -171,3 +174,36 @@ def rewrite_database(connections: Connections) -> bool:
             return False
         time.sleep(_WAIT_S)
     return True
+
+
+def rewrite_and_look(connections: Connections, traces: Traces, deleted: int) -> Erased:
+    """Write the database anew, and read every file for what was erased. Raises StoreError naming where it still stands."""
+    emptied = rewrite_database(connections)
+    if connections.in_memory:
+        return Erased(deleted)
+    folder = Path(connections.location)
+    found, read = look(folder, traces.pieces)
+    if found:
+        with connections.read() as connection:
+            traces.forget_living(connection, found)
+        found = [one for one in found if one.piece in traces.pieces]
+    places = tuple(dict.fromkeys(f"{one.path.relative_to(folder)} at {one.offset:,}" for one in found))
+    if places:
+        raise StoreError(
+            f"{deleted} rows are deleted, but something of them still stands in {listed(places, 3)}"
+            + ("" if emptied else ", because another process is reading an older state")
+            + ". Close other users of the store, then call erase(where={'nothing': 'matches'}) to write it anew."
+        )
+    return Erased(deleted, read)
+
+
+@contextmanager
+def deleted_so_far(count: int) -> Iterator[None]:
+    """What stops an erasure half way leaves rows deleted, but their bytes where they were."""
+    try:
+        yield
+    except (StoreFull, StoreLocked) as exc:
+        raise type(exc)(
+            f"{count} rows are deleted, but the files that had them could not be written anew, so something of them "
+            f"may still stand there: {exc} Then call erase(where={{'nothing': 'matches'}}) to write them anew."
+        ) from exc
