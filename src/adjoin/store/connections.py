@@ -56,7 +56,9 @@ class Connections:
         self._idle: list[apsw.Connection] = []
         self._working: dict[object, apsw.Connection | None] = {}
         self._parked: dict[object, apsw.Connection | None] = {}
-        self._guard = threading.Condition(threading.RLock())
+        # Entered by the lock itself: a Condition's own __enter__ is Python, and an interrupt in it would leave it locked.
+        self._lock = threading.RLock()
+        self._guard = threading.Condition(self._lock)
         self._writing = threading.RLock()
 
     @contextmanager
@@ -133,14 +135,14 @@ class Connections:
 
     def let_go(self) -> None:
         """Close what is idle, so that nothing read before is remembered."""
-        with self._guard:
+        with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
     def close(self) -> None:
         """Close every idle connection; one in use closes when it comes back."""
-        with self._guard:
+        with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
             if self._memory is not None:
@@ -150,7 +152,7 @@ class Connections:
 
     def abandon(self) -> None:
         """Close without moving the log into the database, for a store that is damaged."""
-        with self._guard:
+        with self._lock:
             for connection in self._idle if _has_log(self._database) else ():
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.close()
@@ -172,14 +174,14 @@ class Connections:
     @contextmanager
     def _lent(self) -> Iterator[tuple[object, apsw.Connection]]:
         if self._memory is not None:
-            with self._guard:
+            with self._lock:
                 self.refuse_closed()
                 _end(self._memory)  # an interrupt may have come before its own
                 yield None, self._memory
             return
         era, token = self._era, object()
         try:
-            with self._guard:
+            with self._lock:
                 self.refuse_closed()
                 self._working[token] = self._idle.pop() if self._idle else None
             self._refuse_replaced()
@@ -193,7 +195,7 @@ class Connections:
                 self._take_back(token)
 
     def _take_back(self, token: object) -> None:
-        with self._guard:
+        with self._lock:
             connection = self._working.pop(token, None) or self._parked.pop(token, None)
             self._guard.notify_all()
             if connection is not None and not self._closed and not connection.in_transaction:
@@ -208,14 +210,14 @@ class Connections:
             yield
             return
         era = self._era
-        with self._guard:
+        with self._lock:
             self._parked[token] = self._working.pop(token)
             self._guard.notify_all()
         try:
             yield
         finally:
             if era is self._era:
-                with self._guard:
+                with self._lock:
                     self._working[token] = self._parked.pop(token)
         if era is not self._era:
             raise StoreClosed(

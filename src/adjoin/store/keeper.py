@@ -70,7 +70,9 @@ class Keeper:
         _living.add(self)
 
     def _reset(self) -> None:
-        self._condition = threading.Condition()
+        # Entered by the lock itself: a Condition's own __enter__ is Python, and an interrupt in it would leave it locked.
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
         self._due: dict[str, float] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -81,7 +83,7 @@ class Keeper:
         """Something was written; look whether there is work, once the writing pauses."""
         if not self._maintain or self._closed:
             return
-        with self._condition:
+        with self._lock:
             self._due[name] = time.monotonic()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._watch, name="adjoin-keeper", daemon=True)
@@ -109,21 +111,32 @@ class Keeper:
             # The interpreter ends, and begins no threads any more; the next process does the work.
 
     def _next(self) -> str | None:
-        """The name of a collection to look at; None when there has been nothing for a while."""
-        with self._condition:
-            latest = time.monotonic() + _IDLE_S
-            while not self._closed:
-                now = time.monotonic()
-                if self._due:
-                    name, wrote = min(self._due.items(), key=lambda pair: pair[1])
-                    if now - wrote >= QUIET_S or self._is_urgent(name):
-                        del self._due[name]
-                        return name
+        """The name of a collection to look at; None when there has been nothing for a while.
+
+        The lock is held while waiting alone, never while the database is read: a writer who waits for it may hold that.
+        """
+        latest = time.monotonic() + _IDLE_S
+        while (found := self._longest_due(latest)) is not None:
+            name, wrote = found
+            if time.monotonic() - wrote >= QUIET_S or self._is_urgent(name):
+                with self._lock:
+                    self._due.pop(name, None)
+                return name
+            with self._lock:
+                if not self._closed:
                     self._condition.wait(QUIET_S / 4)
-                elif now >= latest:
+        return None
+
+    def _longest_due(self, latest: float) -> tuple[str, float] | None:
+        """The collection whose last write is longest ago, waited for until then; None when it is time to end."""
+        with self._lock:
+            while not self._closed:
+                if self._due:
+                    return min(self._due.items(), key=lambda pair: pair[1])
+                left = latest - time.monotonic()
+                if left <= 0:
                     break
-                else:
-                    self._condition.wait(latest - now)
+                self._condition.wait(left)
             self._thread = None
             return None
 
@@ -273,7 +286,7 @@ class Keeper:
 
     def close(self, *, wait_s: float | None = None) -> None:
         """Stop; what is being built is waited for, so long at most."""
-        with self._condition:
+        with self._lock:
             self._closed = True
             self._condition.notify_all()
             thread = self._thread
