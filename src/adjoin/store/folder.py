@@ -16,6 +16,7 @@ from adjoin.errors import NewerFormat, NotAStore, NotFound, StoreError, StoreFul
 from adjoin.store import schema
 from adjoin.store.checks import CHECK_BYTES, checked_vfs, has_wrong_bit, is_sound
 from adjoin.store.faults import corrupted, translated
+from adjoin.store.files import sync_folder
 from adjoin.store.log import examine_log
 
 DATABASE = "adjoin.db"
@@ -94,8 +95,8 @@ def _create(folder: Path, database: Path) -> None:
         finally:
             connection.close()
         _move_unless_there(draft, database)
-        _fsync(folder)
-        _fsync(folder.parent)
+        sync_folder(folder)
+        sync_folder(folder.parent)
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
@@ -109,15 +110,6 @@ def _move_unless_there(draft: Path, database: Path) -> None:
     except OSError:  # a file system without hard links
         if not database.exists():
             draft.rename(database)
-
-
-def _fsync(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _inspect(database: Path) -> None:
