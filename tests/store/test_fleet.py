@@ -93,7 +93,8 @@ def test_a_copy_is_not_made_inside_the_store(tmp_path: Path) -> None:
         assert not (tmp_path / "s" / "copy").exists()
 
 
-def test_threads_search_and_write_while_the_background_builds(tmp_path: Path) -> None:
+def test_threads_search_and_write_while_the_background_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adjoin.store.keeper.HURRY", 2)  # the writers make no pause
     folder = tmp_path / "s"
     prepare(folder)
     with adjoin.open(folder) as db, comparing_is_dear():

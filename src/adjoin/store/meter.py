@@ -28,6 +28,7 @@ Search = Callable[[str, SearchRequest], list[Found]]
 SAMPLE: Final = 512  # queries kept a collection
 _RANGES: Final = ((0.5, 1.0), (0.1, 0.5), (0.01, 0.1), (0.0, 0.01))  # of selectivity, above and up to
 _Z: Final = 1.959964  # of a two-sided interval at 95 %
+_EASE: Final = 1.25  # times the misses that are planned for, when fewer are made
 _ENOUGH: Final = 100  # wanted neighbours, before a shortfall is taken for more than chance
 
 
@@ -192,6 +193,6 @@ def _corrected(before: float, asked: float, line: RecallLine) -> float:
     if line.recall < asked:
         share = (1 - asked) / max(1e-6, 1 - line.recall)  # of what is missed now that may be missed
         return 1 - (1 - before) * max(0.02, share * 0.8)
-    if line.low > asked:
-        return before / 2 if before > 0.01 else 0.0
+    if line.low > asked:  # a little at a time: the way back down is as steep as the way up
+        return max(0.0, 1 - (1 - before) * _EASE)
     return before
