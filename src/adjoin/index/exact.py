@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -27,6 +28,25 @@ class Stored(Protocol):
     def take(self, rows: Any) -> Floats:
         """Float32 (len(rows), dim) of row numbers or of a slice; a view where nothing has to be converted."""
         ...
+
+    def gather(self, rows: Rows, room: Floats) -> Floats:
+        """The same of row numbers, into `room` where nothing has to be converted; it has as many rows at least."""
+        ...
+
+
+class _Room(threading.local):
+    """Memory of each thread for gathered rows: fresh memory for every search costs more than the gathering."""
+
+    def __init__(self) -> None:
+        self._held: Floats = np.empty((0, 0), np.float32)
+
+    def of(self, rows: int, dim: int) -> Floats:
+        if self._held.shape[1] != dim or len(self._held) < rows:
+            self._held = np.empty((rows, dim), np.float32)
+        return self._held
+
+
+_ROOM: Final = _Room()
 
 
 class Exact:
@@ -121,10 +141,11 @@ class Exact:
             return [NONE] * len(points)
         keys = np.empty((len(points), len(rows)), np.float32)
         figures = self._figures[rows]
-        step = len(rows) if copy is not None else max(1, BLOCK_ELEMENTS // self.stored.dim)
+        dim = self.stored.dim
+        step = len(rows) if copy is not None else max(1, BLOCK_ELEMENTS // dim)
         for start in range(0, len(rows), step):
             some = slice(start, start + step)
-            vectors = copy if copy is not None else self.stored.take(rows[some])
+            vectors = copy if copy is not None else self.stored.gather(rows[some], _ROOM.of(min(step, len(rows)), dim))
             keys[:, some] = self._pass.keys(vectors, figures[some], points)
         found = []
         for i, point in enumerate(points):

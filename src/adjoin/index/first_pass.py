@@ -27,7 +27,9 @@ _BLOCK_ELEMENTS: Final = 2**16
 
 
 class FirstPass(Protocol):
-    """One metric's way to near-distances."""
+    """One metric's way to near-distances. same_error: what every key may be off by, where that is the same for all."""
+
+    same_error: float | None
 
     def figures(self, vectors: Floats) -> Doubles:
         """What is kept beside each row: shape (n,)."""
@@ -63,6 +65,7 @@ class _Cosine:
     def __init__(self, dim: int) -> None:
         # The roundings of row and query, their lengths' distance from 1, and the inner product's own error.
         self._error = np.array(_gamma(dim + 8))
+        self.same_error: float | None = float(self._error)
 
     def figures(self, vectors: Floats) -> Doubles:
         return np.zeros(len(vectors))
@@ -86,6 +89,7 @@ class CosineOfRaw:
     def __init__(self, dim: int) -> None:
         # As for rows of length 1, and the roundings of the inverse length and of its product.
         self._error = np.array(_gamma(dim + 16))
+        self.same_error: float | None = float(self._error)
 
     def figures(self, vectors: Floats) -> Doubles:
         found = lengths(vectors)
@@ -106,6 +110,8 @@ class CosineOfRaw:
 
 class _Dot:
     """Figures are the rows' lengths."""
+
+    same_error: float | None = None
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
@@ -130,6 +136,8 @@ class _Euclidean:
     With p = q - c it is ‖x - c‖² - 2x·p + constant: the rounding error goes with ‖x‖‖p‖, so a query near the centre
     costs little even where all rows lie far from the origin. Figures are ‖x - c‖².
     """
+
+    same_error: float | None = None
 
     def __init__(self, centre: Doubles) -> None:
         self._centre = centre
@@ -162,6 +170,8 @@ class _Euclidean:
 
 class _Elementwise:
     """Manhattan, Chebyshev and Hamming: all terms have one sign, so the error goes with the distance itself."""
+
+    same_error: float | None = None
 
     def __init__(self, metric: Metric, dim: int) -> None:
         self._metric = metric

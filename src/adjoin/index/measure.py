@@ -20,6 +20,7 @@ Distances = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _FEW: Final = 256
+_LARGEST: Final = float(np.finfo(np.float32).max)
 BLOCK_ELEMENTS: Final = 2**20  # gathered or scored at once
 
 
@@ -40,6 +41,15 @@ def candidates(
 
     largest: of the figures, shape (1,). limit: a key that no place within max_distance exceeds by more than its error.
     """
+    same = method.same_error
+    if same is not None:  # then one comparison tells all
+        if k < len(keys):
+            ordered = keys.copy()
+            ordered.partition(k - 1)
+            limit = min(limit, float(ordered[k - 1]) + same)
+        reach = np.float32(max(-_LARGEST, min(_LARGEST, limit + same)))
+        found: Rows = np.flatnonzero(keys <= np.nextafter(reach, np.float32(_LARGEST)))
+        return found
     bound = np.array([limit])
     if k < len(keys):
         kth = np.partition(keys, k - 1)[k - 1 : k].astype(np.float64)

@@ -50,6 +50,11 @@ class Vectors:
         picked = self._records[rows] if isinstance(rows, slice) else self._records.take(rows, axis=0, mode="clip")
         return picked if self._plain else self._codec.decode(picked)
 
+    def gather(self, rows: NDArray[np.int64], room: Floats) -> Floats:
+        if not self._plain:
+            return self.take(rows)
+        return self._records.take(rows, axis=0, out=room[: len(rows)], mode="clip")
+
     def records(self, rows: NDArray[np.int64]) -> bytes:
         """The records of some rows, one after the other."""
         return np.ascontiguousarray(self._records[rows]).tobytes()
