@@ -47,8 +47,8 @@ def candidates(
             ordered = keys.copy()
             ordered.partition(k - 1)
             limit = min(limit, float(ordered[k - 1]) + same)
-        reach = np.float32(max(-_LARGEST, min(_LARGEST, limit + same)))
-        found: Rows = np.flatnonzero(keys <= np.nextafter(reach, np.float32(_LARGEST)))
+        highest = np.nextafter(np.float32(max(-_LARGEST, min(_LARGEST, limit + same))), np.float32(_LARGEST))
+        found: Rows = np.flatnonzero(keys <= highest)
         return found
     bound = np.array([limit])
     if k < len(keys):
