@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 FLAT_BELOW: Final = 4096  # rows: fewer are searched exactly in less time than a graph takes
 _BLOCK_ELEMENTS: Final = 2**20
 _BALLAST_BYTES: Final = 2**18  # more than any kernel holds back before it writes
-_STEPS: Final = 100  # of a build, as its progress counts them
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +220,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def columns_of(rows: Iterable[Mapping[str, Any]]) -> SealedColumns:
-    return SealedColumns.build(rows)
