@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 
 import adjoin
 from adjoin.distance import distance
-from adjoin.errors import InvalidOption, InvalidVector, NotFound
+from adjoin.errors import InvalidContent, InvalidOption, InvalidVector, NotFound
 from adjoin.testing import TinyEmbedder
 from adjoin.types import METRICS
 from tests.support.stores import vectors
@@ -352,3 +352,33 @@ def test_reports_show_as_text_in_a_notebook() -> None:
         assert html.unescape(shown.removeprefix("<pre>").removesuffix("</pre>")) == str(report)
         assert "<place>" not in shown
         assert "1 < 2" not in shown
+
+
+class Lengths:
+    """Gives each text its length, and refuses those that say so: an embedder whose items can be bad."""
+
+    identity = "lengths-1"
+    dim = 2
+
+    def embed(self, items: Sequence[Any], kind: str = "document") -> Any:
+        for n, item in enumerate(items):
+            if "bad" in item:
+                raise InvalidContent(f"item {n} is bad")
+        return np.array([[len(item), 1.0] for item in items], np.float32)
+
+
+def test_what_cannot_be_embedded_is_named_and_the_rest_is_stored(tmp_path: Path) -> None:
+    texts = [f"text {'x' * n}" if n % 97 else f"bad {n}" for n in range(600)]
+    with adjoin.open(tmp_path / "s") as db:
+        rows = db.collection("rows", embedder=Lengths(), metric="euclidean")
+        with pytest.raises(InvalidContent):
+            rows.add(texts, ids=range(600))
+        assert rows.count() == 0
+        refused: list[Any] = []
+        ids = rows.add(texts, ids=range(600), on_refused=refused.append)
+        assert [one.position for one in refused] == [n for n in range(600) if n % 97 == 0]
+        assert all("is bad" in str(one.error) and one.item.startswith("bad") for one in refused)
+        assert ids == [n for n in range(600) if n % 97]
+        assert rows.get(1).content == "text x"  # type: ignore[union-attr]
+        assert rows.upsert(["bad"], ids=[1], on_refused=refused.append) == []
+        assert rows.count() == len(ids)

@@ -77,14 +77,18 @@ class Collection:
         vectors: ingest.Vectors | None = None,
         *,
         progress: Progress | None = None,
+        on_refused: ingest.OnRefused | None = None,
     ) -> list[Id]:
         """Store new items and return their ids, made up where none are given. When it returns, they are on disk.
 
-        items: texts, records (dicts), bytes or `Item`s; None with `vectors`. A generator streams in bounded memory.
+        items: texts, records (dicts), paths, bytes, whatever else the embedder takes, or `Item`s; None with `vectors`.
+        A generator streams in bounded memory.
         metadata: one dict for each item, or one for all. vectors: (n, dim); items without one are embedded.
+        on_refused: called with a `Refused` (position, item, error) for each item that cannot be embedded, such as a picture
+        that cannot be read; the rest is stored. Without it such an item ends the call.
         Raises DuplicateId for an id that exists, and InvalidInput and its kin; nothing of the call is then stored.
         """
-        return self._write(items, ids, metadata, vectors, progress, "add")
+        return self._write(items, ids, metadata, vectors, progress, "add", on_refused)
 
     @strict
     def upsert(
@@ -95,9 +99,10 @@ class Collection:
         vectors: ingest.Vectors | None = None,
         *,
         progress: Progress | None = None,
+        on_refused: ingest.OnRefused | None = None,
     ) -> list[Id]:
         """Like `add`, but an id that exists is replaced, and a row that is the same already is left alone."""
-        return self._write(items, ids, metadata, vectors, progress, "upsert")
+        return self._write(items, ids, metadata, vectors, progress, "upsert", on_refused)
 
     def _write(
         self,
@@ -107,6 +112,7 @@ class Collection:
         vectors: Any,
         progress: Progress | None,
         mode: Mode,
+        on_refused: ingest.OnRefused | None = None,
         *,
         anew: bool = False,
     ) -> list[Id]:
@@ -120,8 +126,9 @@ class Collection:
 
         def remembering() -> Iterator[Any]:
             for batch in ingest.batches(
-                given, self._spec, self._engine, self._embedder, tally, total=total, progress=progress
-            ):
+                given, self._spec, self._engine, self._embedder, tally, total=total, progress=progress,
+                on_refused=on_refused,
+            ):  # fmt: skip
                 written.extend(row.id for row in batch.rows)
                 yield dataclasses.replace(batch, delete=[row.id for row in batch.rows]) if anew else batch
 

@@ -321,10 +321,11 @@ def _refuse_other(spec: CollectionSpec, what: str, stored: Any, given: Any) -> N
 def _reopening_name(embedder: str | os.PathLike[str] | Embedder) -> str:
     """What finds the embedder again from any folder: a name, a model's path in full, or a note that only its owner can."""
     if not isinstance(embedder, str | os.PathLike):
-        return f"object:{type(embedder).__qualname__}"
+        return getattr(embedder, "reopened_by", None) or f"object:{type(embedder).__qualname__}"
+    from adjoin.embed import is_name
+
     text = os.fspath(embedder)
-    is_name = text == "default" or text.startswith("hf:")
-    return text if is_name else os.path.abspath(os.path.expanduser(text))
+    return text if isinstance(embedder, str) and is_name(text) else os.path.abspath(os.path.expanduser(text))
 
 
 def _matching(spec: CollectionSpec, given: str | Embedder | None) -> Callable[[], Embedder | None]:

@@ -11,6 +11,7 @@ AdjoinError
 │       └── UnknownKeyword (TypeError)  a keyword that the function does not have
 ├── NotFound (LookupError)          no such collection, id or path
 ├── IdentityMismatch                the collection was embedded with another model
+├── NotFitted                       an embedder that has to see data first
 ├── Unsupported                     this engine or embedder cannot do it
 ├── MissingExtra (ImportError)      an optional dependency is not installed
 ├── UnreadableFile                  a file that could not be read as what it claims to be
@@ -101,6 +102,16 @@ class NotFound(AdjoinError, LookupError):
 
 class IdentityMismatch(AdjoinError):
     """The embedder at hand is not the one whose vectors are stored."""
+
+
+class NotFitted(AdjoinError):
+    """The embedder has to learn from data before it can embed."""
+
+    @classmethod
+    def of(cls, embedder: str) -> NotFitted:
+        return cls(
+            f"the embedder {embedder!r} has not seen any data yet. Call fit(items), or load a saved one by its path."
+        )
 
 
 class Unsupported(AdjoinError):

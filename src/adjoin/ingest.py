@@ -6,15 +6,17 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adjoin.distance import check_vectors
+from adjoin.embed.base import Refused, embed_all
 from adjoin.engine import Batch, CollectionSpec, Engine, Row
 from adjoin.errors import DimensionMismatch, InvalidContent, InvalidId, InvalidInput, InvalidMetadata, InvalidVector
 from adjoin.hashing import hash_text
-from adjoin.types import Content, Id, Item, Metadata, Progress, shown
+from adjoin.types import Content, Id, Item, Kind, Metadata, Progress, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 EMBED_ROWS = 256  # texts embedded between two looks at the clock
 GIVEN_ROWS = 32_768  # a call of so many rows is written at once; a longer one is spooled first
+
+OnRefused = Callable[[Refused], None]
 
 GetEmbedder = Callable[[], "Embedder | None"]
 """Gives the collection's embedder, loading it when it is first needed."""
@@ -42,7 +46,7 @@ def gather(
     A single str, bytes, dict or Item is one item. A single metadata dict goes to every item.
     Raises InvalidInput when the arguments differ in length.
     """
-    if isinstance(items, str | bytes | Mapping | Item):
+    if isinstance(items, str | bytes | Mapping | Item | PurePath):
         items = [items]
         vectors = None if vectors is None else check_vectors(vectors)
     _refuse_unordered(items=items, ids=ids, metadata=metadata, vectors=vectors)
@@ -150,14 +154,55 @@ def batches(
     *,
     total: int | None = None,
     progress: Progress | None = None,
+    on_refused: OnRefused | None = None,
 ) -> Iterator[Batch]:
-    """Rows with their vectors, a bounded number at a time, embedding those that came without."""
+    """Rows with their vectors, a bounded number at a time, embedding those that came without.
+
+    on_refused: is told of each item that cannot be embedded, and the rest goes on; None lets the first end the call.
+    """
     done = 0
     for block in blocks(items):
+        count = len(block)
+        if on_refused is not None:
+            block = _embeddable(block, spec, embedder, done, on_refused, tally)
         yield batch(block, spec, engine, embedder, tally)
-        done += len(block)
+        done += count
         if progress:
             progress(done, total)
+
+
+def _embeddable(
+    block: list[Item], spec: CollectionSpec, embedder: GetEmbedder, before: int, on_refused: OnRefused, tally: Tally
+) -> list[Item]:
+    """The items that can be embedded, with their vectors; the others are told of by their place in the call."""
+    places = [n for n, item in enumerate(block) if item.vector is None]
+    model = embedder() if places else None
+    if model is None:
+        return block
+
+    vectors, done, refused = embed_all(_ForSpec(model, spec), [embedded_text(block[n]) for n in places])
+    found = {places[at]: vector for at, vector in zip(done, vectors, strict=True)}
+    for one in refused:
+        on_refused(replace(one, position=before + places[one.position]))
+    tally.embedded += len(found)
+    left_out = {places[one.position] for one in refused}
+    keep = getattr(model, "kept", None) or (lambda content: content)
+    return [
+        replace(item, vector=found[n], content=keep(item.content)) if n in found else item
+        for n, item in enumerate(block)
+        if n not in left_out
+    ]
+
+
+class _ForSpec:
+    """An embedder whose vectors are refused where the collection could not hold them."""
+
+    def __init__(self, model: Embedder, spec: CollectionSpec) -> None:
+        self._model, self._spec = model, spec
+        self.identity, self.dim = model.identity, model.dim
+
+    def embed(self, items: Sequence[Content], kind: Kind = "document") -> Floats:
+        return _computed(items, self._spec, self._model)
 
 
 def blocks(items: Iterator[Item]) -> Iterator[list[Item]]:
@@ -170,14 +215,15 @@ def blocks(items: Iterator[Item]) -> Iterator[list[Item]]:
 def batch(items: Sequence[Item], spec: CollectionSpec, engine: Engine, embedder: GetEmbedder, tally: Tally) -> Batch:
     """One batch of rows. Raises InvalidInput and its kin for what cannot be stored or embedded."""
     texts = {n: embedded_text(item) for n, item in enumerate(items) if item.vector is None}
-    hashes = {n: hash_text(text) for n, text in texts.items() if isinstance(text, str)}
+    model = embedder() if texts else None
+    hashes = {n: digest for n, text in texts.items() if (digest := _hash_of(text, model)) is not None}
     vectors = _Assembly(len(items))
     vectors.put_given([(n, item.vector) for n, item in enumerate(items) if item.vector is not None], spec)
-    truncated = _embed(texts, hashes, spec, engine, embedder(), vectors, tally) if texts else set()
+    truncated = _embed(texts, hashes, spec, engine, model, vectors, tally) if texts else set()
     rows = [
         Row(
             id=uuid.uuid4().hex if item.id is None else check_id(item.id),
-            content=dict(item.content) if isinstance(item.content, Mapping) else item.content,
+            content=_kept(item.content, model),
             metadata=item.metadata,
             origin=item.origin,
             text_hash=hashes.get(n),
@@ -186,6 +232,25 @@ def batch(items: Sequence[Item], spec: CollectionSpec, engine: Engine, embedder:
         for n, item in enumerate(items)
     ]
     return Batch(rows, vectors.matrix)
+
+
+def _hash_of(item: Content, embedder: Embedder | None) -> bytes | None:
+    """By which the vector of an equal item is found again; None where there is no telling."""
+    own = getattr(embedder, "hash_of", None)
+    if own is not None:
+        digest: bytes | None = own(item)
+        return digest
+    return hash_text(item) if isinstance(item, str) and getattr(embedder, "takes", "text") == "text" else None
+
+
+def _kept(content: Any, embedder: Embedder | None) -> Content:
+    """What is stored of an item."""
+    keep = getattr(embedder, "kept", None)
+    if keep is not None:
+        content = keep(content)
+    if isinstance(content, Mapping):
+        return dict(content)
+    return str(content) if isinstance(content, PurePath) else content
 
 
 def embedded_text(item: Item) -> Content:
@@ -261,7 +326,7 @@ def _embed(
     return truncated
 
 
-def _computed(texts: list[Content], spec: CollectionSpec, embedder: Embedder) -> Floats:
+def _computed(texts: Sequence[Content], spec: CollectionSpec, embedder: Embedder) -> Floats:
     """The embedder's vectors, refused where they could not be searched: some give zeros for a text they know nothing of."""
     vectors = embedder.embed(texts, kind="document")
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, get_args, runtime_checkable
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, get_args, runtime_checkable
 
-from adjoin.errors import InvalidContent, InvalidOption
-from adjoin.types import Content, Kind
+from adjoin.errors import AdjoinError, InvalidContent, InvalidInput, InvalidOption, UnreadableFile
+from adjoin.types import Content, Kind, Progress, shown
 
 if TYPE_CHECKING:
     from adjoin.embed.identity import Identity
@@ -19,7 +22,14 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Embedder(Protocol):
     """Items in, one vector each out.
 
-    Text embedders of this package also have `max_tokens`, `count_tokens(texts)`, `is_cut(texts)` and `truncated`.
+    An embedder may also have
+    `max_tokens`, `count_tokens(texts)`, `is_cut(texts)`, `truncated`: those of texts that are read up to a length;
+    `takes`: what its items are, "text" where it is not said; "image", "sound", "record" …;
+    `canary_items`: items whose vectors stand in its identity, where it does not take texts;
+    `kept(item)`: what a collection stores of an item, where that is not the item: the path of a picture, its bytes;
+    `hash_of(item)`: 16 bytes that are equal when two items are, by which a vector is found again instead of computed;
+    `takes_arrays`: True where an array of two or more dimensions is an item, such as a picture, and no vector;
+    `reopened_by`: the name or path by which `adjoin.embedder` finds it again; None where only its owner can.
     """
 
     @property
@@ -31,6 +41,63 @@ class Embedder(Protocol):
     def embed(self, items: Sequence[Content], kind: Kind = "document") -> Floats:
         """Vectors in the items' order, float32 of shape (len(items), dim)."""
         ...
+
+
+class Trainable(Embedder, Protocol):
+    """An embedder that must see data first. Before `fit`, `embed` raises NotFitted."""
+
+    def fit(
+        self, items: Iterable[Content], labels: Sequence[Any] | None = None, *, progress: Progress | None = None
+    ) -> Self:
+        """Learn from the items; returns itself."""
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a folder that `adjoin.embedder(path)` loads."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An item that could not be embedded. position: in the call, from 0."""
+
+    position: int
+    item: str
+    error: AdjoinError
+
+    def __str__(self) -> str:
+        return f"item {self.position} ({self.item}): {self.error}"
+
+
+def embed_all(
+    embedder: Embedder, items: Sequence[Content], kind: Kind = "document"
+) -> tuple[Floats, list[int], list[Refused]]:
+    """Vectors of the items that can be embedded, (m, dim), their positions, and those refused by name.
+
+    Cost: that of `embed`, and for each refused item some log2(n) further calls that find it.
+    """
+    import numpy as np
+
+    vectors: list[Floats] = []
+    places: list[int] = []
+    refused: list[Refused] = []
+
+    def embed(start: int, end: int) -> None:
+        try:
+            vectors.append(embedder.embed(items[start:end], kind))
+            places.extend(range(start, end))
+        except (InvalidInput, UnreadableFile) as error:
+            if end - start == 1:
+                refused.append(Refused(start, shown(items[start], 60), error))
+                return
+            middle = (start + end) // 2
+            embed(start, middle)
+            embed(middle, end)
+
+    if items:
+        embed(0, len(items))
+    empty = np.empty((0, embedder.dim), np.float32)
+    return (np.concatenate(vectors) if vectors else empty), places, refused
 
 
 def check_kind(kind: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from adjoin.embed.base import Embedder, check_kind
 from adjoin.embed.identity import Identity
@@ -19,10 +19,8 @@ def checked(given: Any) -> Embedder:
 
     Raises InvalidOption naming what it lacks.
     """
-    from adjoin.embed.text import TextEmbedder
-
-    if isinstance(given, TextEmbedder | CheckedEmbedder):
-        return given
+    if isinstance(given, CheckedEmbedder) or type(given).__module__.startswith("adjoin.embed."):
+        return cast("Embedder", given)
     missing = [name for name in ("identity", "dim", "embed") if not hasattr(given, name)]
     if missing or not callable(given.embed):
         raise InvalidOption(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "models" / "e5-small"
 
 
-def default_embedder(*, correction: bool = True, workers: int | None = None, folder: Path = FOLDER) -> TextEmbedder:
+def default_embedder(folder: Path = FOLDER, *, correction: bool = True, workers: int | None = None) -> TextEmbedder:
     """The shipped model.
 
     correction: False gives the model's own vectors, which prefer passages in the query's language.

@@ -37,7 +37,9 @@ class Identity:
     name: what to ask `adjoin.embedder` for; it may change (a folder moves), so it is shown and not compared.
     model: the model's own name. weights, tokenizer: SHA-256 of the files, or empty.
     prompts: kind → text put before each item. correction: SHA-256 of what is done to the vectors after the model.
-    canary: vectors of CANARY_TEXTS, as documents and then as queries; empty when they were not computed.
+    settings: what else decides the vectors, as plain JSON values.
+    canary: vectors of CANARY_TEXTS, or of the embedder's own `canary_items`, as documents and then as queries; empty when
+    they were not computed.
     """
 
     name: str
@@ -50,21 +52,28 @@ class Identity:
     normalize: bool = True
     max_tokens: int | None = None
     correction: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     canary: tuple[tuple[float, ...], ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over all that is compared without running the model."""
         compared = {key: value for key, value in asdict(self).items() if key not in _NOT_COMPARED}
+        if not self.settings:  # as it was before there were settings
+            del compared["settings"]
         return hashlib.sha256(json.dumps(compared, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def differences(self, other: Identity) -> list[str]:
         """One line for each field that differs, ours first; empty when both give the same vectors."""
         found = []
-        for name in (item.name for item in fields(self) if item.name not in _NOT_COMPARED):
+        for name in (item.name for item in fields(self) if item.name not in {*_NOT_COMPARED, "settings"}):
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
                 found.append(f"{_LABELS.get(name, name)}: {_shown(ours)} against {_shown(theirs)}")
+        for name in sorted({*self.settings, *other.settings}):
+            ours, theirs = self.settings.get(name), other.settings.get(name)
+            if ours != theirs:
+                found.append(f"{name}: {_shown(ours)} against {_shown(theirs)}")
         if not found and self.canary and other.canary:
             found += canary_differences(self.canary, other.canary)
         return found
@@ -128,9 +137,10 @@ def canary_differences(ours: tuple[tuple[float, ...], ...], theirs: tuple[tuple[
 
 
 def _canaries(embedder: Embedder) -> tuple[tuple[float, ...], ...]:
+    items = list(getattr(embedder, "canary_items", CANARY_TEXTS))
     vectors: list[tuple[float, ...]] = []
     for kind in KINDS:
-        vectors += [tuple(row) for row in embedder.embed(list(CANARY_TEXTS), kind).tolist()]
+        vectors += [tuple(row) for row in embedder.embed(items, kind).tolist()]
     return tuple(vectors)
 
 

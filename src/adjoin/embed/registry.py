@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from adjoin.embed.base import Embedder
-from adjoin.errors import InvalidOption, NotFound
+from adjoin.embed.saved import MANIFEST, family_of
+from adjoin.errors import InvalidOption, NotFound, UnreadableFile
 
-KNOWN = ("default", "a folder's path", "hf:ORG/NAME[@revision]", "an object with identity, dim and embed")
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Embedders of one kind, by one name.
+
+    module: has the function `make`, which gives a new one, and `load_saved(path, **options)` where it can be saved.
+    about: what it is for, in a few words. needs: packages beyond the base install. extra: what brings them.
+    """
+
+    module: str
+    make: str
+    about: str
+    extra: str | None = None
+    needs: tuple[str, ...] = ()
+    load_saved: str | None = None
+
+
+FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
+    {
+        "default": Family("adjoin.embed.default", "default_embedder", "Korean and English text"),
+    }
+)
+"""By the name that `embedder` takes, which is also the family in a saved one's folder."""
+
+OTHERS: Final = ("a folder's path", "hf:ORG/NAME[@revision]", "an object with identity, dim and embed")
 
 
 def embedder(name: str | Path | Embedder, **options: Any) -> Embedder:
     """The embedder of that name; its model is loaded by its first `embed`.
 
-    name: `default`; the path of a folder with an encoder in the layout of Hugging Face; `hf:ORG/NAME[@revision]`; or
-    any object with `identity` (an Identity, or a str that names the model and changes with it), `dim` and `embed`.
-    options: `default` takes correction=, workers=; folders and hf: take pooling=, prompts=, max_tokens=, dim=, workers=.
-    Raises InvalidOption for an unknown name or option, NotFound for a path that is not there.
+    name: one of those that `adjoin embedders` lists, such as `default`; the path of one that was saved, or of a folder with
+    an encoder in the layout of Hugging Face; `hf:ORG/NAME[@revision]`; or any object with `identity` (an Identity, or a str
+    that names the model and changes with it), `dim` and `embed`.
+    options: the family's own; a wrong one is answered with those there are.
+    Raises InvalidOption for an unknown name or option, NotFound for a path that is not there, MissingExtra.
     """
     if not isinstance(name, str | Path):
         from adjoin.embed.checked import checked
@@ -26,28 +57,70 @@ def embedder(name: str | Path | Embedder, **options: Any) -> Embedder:
         _refuse(options, ())
         return checked(name)
     text = str(name)
-    if text == "default":
-        from adjoin.embed.default import default_embedder
-
-        return _made(default_embedder, options, ("correction", "workers"))
+    if isinstance(name, str) and " {" in text and is_name(text):
+        text, kept = text.split(" ", 1)
+        options = json.loads(kept) | options
+    if text in FAMILIES and not isinstance(name, Path):
+        family = FAMILIES[text]
+        model = _made(getattr(import_module(family.module), family.make), options)
+        return model if family.load_saved else _reopened_by(model, _named(text, options))
     from adjoin.embed import folder as folders
 
     if text.startswith("hf:"):
         from adjoin.embed.hub import hub_embedder
 
-        return _made(hub_embedder, options, folders.OPTIONS, text)
+        _refuse(options, folders.OPTIONS)
+        return hub_embedder(text, **options)
     path = Path(text).expanduser()
+    if (path / MANIFEST).is_file():
+        return _reopened_by(_loaded(path, options), str(path.absolute()))
     if path.is_dir():
-        return _made(folders.folder_embedder, options, folders.OPTIONS, path)
+        _refuse(options, folders.OPTIONS)
+        return folders.folder_embedder(path, **options)
     if isinstance(name, Path) or "/" in text or "\\" in text:
         raise NotFound(
             f"there is no folder {text!r} to load an embedder from. A model on the hub is named hf:ORG/NAME."
         )
-    raise InvalidOption.unknown("embedder", text, KNOWN)
+    raise InvalidOption.unknown("embedder", text, (*FAMILIES, *OTHERS))
 
 
-def _made(make: Callable[..., Embedder], options: dict[str, Any], known: tuple[str, ...], *args: object) -> Embedder:
-    _refuse(options, known)
+def is_name(text: str) -> bool:
+    """Whether the text names an embedder from any folder: no path. Options may follow a name as JSON: `image {"dim": 64}`."""
+    return text.split(" {", 1)[0] in FAMILIES or text.startswith("hf:")
+
+
+def _named(name: str, options: dict[str, Any]) -> str | None:
+    """The name with its options behind it; None where they are no plain values."""
+    if not options:
+        return name
+    try:
+        return f"{name} {json.dumps(options, ensure_ascii=False, sort_keys=True, allow_nan=False)}"
+    except (TypeError, ValueError):
+        return None
+
+
+def _reopened_by(model: Embedder, name: str | None) -> Embedder:
+    if name is not None:
+        model.reopened_by = name  # type: ignore[attr-defined]  # those of this package have it
+    return model
+
+
+def _loaded(path: Path, options: dict[str, Any]) -> Embedder:
+    name = family_of(path)
+    family = FAMILIES.get(name or "")
+    if family is None or family.load_saved is None:
+        raise UnreadableFile(f"{path} holds an embedder of the family {name!r}, which this version does not know.")
+    return _made(getattr(import_module(family.module), family.load_saved), options, path)
+
+
+def _made(make: Callable[..., Embedder], options: dict[str, Any], *args: object) -> Embedder:
+    """make(*args, **options), its options being the keywords that it has."""
+    known = [
+        parameter.name
+        for parameter in inspect.signature(make).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    _refuse(options, tuple(known))
     return make(*args, **options)
 
 

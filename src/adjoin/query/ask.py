@@ -73,14 +73,22 @@ def query_vectors(
     queries: Sequence[Query], engine: Engine, spec: CollectionSpec, embedder: Callable[[], Embedder | None]
 ) -> tuple[Floats, list[frozenset[Id]]]:
     """A vector for each query, (q, dim), and the ids that its answer leaves out."""
-    if len(queries) == 1 and isinstance(queries[0], np.ndarray):  # the shortest way for what is asked most often
+    if (
+        len(queries) == 1 and isinstance(queries[0], np.ndarray) and queries[0].ndim < 2
+    ):  # the shortest way for what is asked most often
         return check_vectors(
-            queries[0][None, :] if queries[0].ndim == 1 else [queries[0]],
+            queries[0][None, :] if queries[0].ndim else [queries[0]],
             dim=spec.dim,
             metric=spec.metric,
             what="query",
         ), [_NO_IDS]
-    to_embed = [n for n, query in enumerate(queries) if not isinstance(query, Like) and not _is_vector(query)]
+    arrays = any(isinstance(query, np.ndarray) and query.ndim > 1 for query in queries)
+    arrays = arrays and getattr(embedder(), "takes_arrays", False)
+
+    def is_vector(query: Query) -> bool:
+        return _is_vector(query) and not (arrays and isinstance(query, np.ndarray) and query.ndim > 1)
+
+    to_embed = [n for n, query in enumerate(queries) if not isinstance(query, Like) and not is_vector(query)]
     embedded = iter(_embed([queries[n] for n in to_embed], spec, embedder)) if to_embed else iter(())
     vectors: list[Any] = []
     left_out: list[frozenset[Id]] = []
@@ -90,7 +98,7 @@ def query_vectors(
             left_out.append(frozenset((*query.ids, *query.unlike)))
         else:
             vectors.append(check_vectors([query], dim=spec.dim, metric=spec.metric, what="query")[0]
-                           if _is_vector(query) else next(embedded))  # fmt: skip
+                           if is_vector(query) else next(embedded))  # fmt: skip
             left_out.append(frozenset())
     return np.stack(vectors), left_out
 
