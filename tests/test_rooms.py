@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "adjoin"
 
 LEVELS = (
     {"_version", "errors"},
-    {"strict", "types", "hashing"},
+    {"strict", "types", "hashing", "forks"},
     {"kinds"},
     {"metadata", "columns"},
     {"lines"},

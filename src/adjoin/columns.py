@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from adjoin.forks import renew_in_child
 from adjoin.kinds import LIST, MOMENT, NUMBER, TEXT, Canonical, canonical, elements, kind_of, sort_key
 
 Mask = NDArray[np.bool_]
@@ -42,6 +43,7 @@ class Column:
         self._ordered = {NUMBER: _Ordered(), MOMENT: _Ordered(), TEXT: _Ordered()}
         self._ordered_upto = 0
         self._lock = threading.Lock()
+        renew_in_child(self, "_lock")
 
     @property
     def codes(self) -> Codes:

@@ -25,6 +25,7 @@ from adjoin.errors import (
     Unsupported,
     listed,
 )
+from adjoin.forks import renew_in_child
 from adjoin.strict import strict
 from adjoin.types import METRICS, Diagnosis, Finding, Id, Metric
 
@@ -364,6 +365,7 @@ class _Checked:
         self._spec = spec
         self._find = find
         self._lock = threading.Lock()
+        renew_in_child(self, "_lock")
         self._model: Embedder | None = None
         self._trusted = False
         if now:

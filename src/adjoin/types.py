@@ -9,7 +9,7 @@ import html
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,15 +93,23 @@ class Item:
     context: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A row as it is kept."""
+class Document(NamedTuple):
+    """A row as it is kept. Two are equal when all but their vectors is."""
 
     id: Id
     content: Content
     metadata: dict[str, Any]
     origin: Origin | None = None
-    vector: Floats | None = field(default=None, compare=False)
+    vector: Floats | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Document) and self[:4] == other[:4]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        raise TypeError("a Document has a dict, and so no hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +132,7 @@ def _as_ids(ids: Id | Sequence[Id]) -> tuple[Id, ...]:
     return (ids,) if isinstance(ids, str | int) else tuple(ids)
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One neighbour.
 
     score rises with likeness; distance is the metric's own and falls with it; rank counts from 1.

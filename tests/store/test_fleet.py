@@ -198,6 +198,7 @@ if os.fork() == 0:
         for n in range(15):
             rows.add([item(f"orphan-{n}-{i}", {}) for i in range(20)])
             time.sleep(0.05)
+        rows.optimize()
         print("child done", flush=True)
     finally:
         os._exit(0)

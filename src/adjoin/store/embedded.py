@@ -24,6 +24,7 @@ from adjoin.errors import (
     listed,
 )
 from adjoin.filters import EVERYTHING, OPERATORS, Filter, parse
+from adjoin.forks import renew_in_child
 from adjoin.index.base import FAMILIES, check
 from adjoin.store import folder, rows
 from adjoin.store.backup import backup
@@ -82,6 +83,7 @@ class EmbeddedEngine:
         """
         database = None if path is None else folder.prepare(Path(path).absolute(), create=create)
         self._forget_states()
+        renew_in_child(self, "_states_lock")
         self._connections = Connections(
             database, write_timeout_s=write_timeout_s, after_unclean_fork=self._forget_states
         )

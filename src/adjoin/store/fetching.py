@@ -21,6 +21,9 @@ _LONG: Final = 1900
 checksum, and so is checked by the row's hash."""
 
 
+_NOT_AS_WRITTEN = (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted)
+
+
 def documents(
     connection: apsw.Connection,
     view: View,
@@ -34,26 +37,51 @@ def documents(
 
     Raises StoreCorrupted, naming `location`, for a row that is not there or not as it was stored.
     """
+    if not (check or with_vectors):
+        return _plain(connection, view, seqs, location)
     found: dict[int, Document] = {}
     codec = view.now.codec if with_vectors and seqs else None
     for block in rows.blocks(seqs):
-        blobs = view.blobs(connection, block) if check or with_vectors else None
+        blobs = view.blobs(connection, block)
         sql = f"SELECT seq, {rows.DOCUMENT_COLUMNS} FROM documents WHERE seq IN ({rows.marks(block)})"
         for seq, *values in connection.execute(sql, block):
             try:
-                if blobs is None and not _is_long(values):
-                    found[seq] = rows.document(*values)
-                    continue
-                known = view.blobs(connection, [seq]) if blobs is None else blobs
-                if seq not in known:
+                if seq not in blobs:
                     raise ValueError("its vector is missing")
-                vector = codec.decode_blob(known[seq]) if codec is not None else None
-                found[seq] = rows.decode(tuple(values), known[seq] if check or blobs is None else None, vector)
-            except (ValueError, TypeError, KeyError, AttributeError, StoreCorrupted) as exc:
+                vector = codec.decode_blob(blobs[seq]) if codec is not None else None
+                long = not check and _is_long(*values)
+                found[seq] = rows.decode(tuple(values), blobs[seq] if check or long else None, vector)
+            except _NOT_AS_WRITTEN as exc:
                 raise corrupted(location, f"row {seq} cannot be read: {exc}") from exc
+    _refuse_missing(found, seqs, location)
+    return found
+
+
+def _plain(connection: apsw.Connection, view: View, seqs: list[int], location: str) -> dict[int, Document]:
+    """Rows alone, which is what most searches want: with as few steps a row as there can be."""
+    found: dict[int, Document] = {}
+    document, is_long = rows.document, _is_long
+    for block in rows.blocks(seqs):
+        sql = f"SELECT seq, {rows.DOCUMENT_COLUMNS} FROM documents WHERE seq IN ({rows.marks(block)})"
+        seq = 0
+        try:
+            for seq, id_, kind, content, metadata, origin, row_hash in connection.execute(sql, block):
+                if is_long(id_, kind, content, metadata, origin, row_hash):
+                    blob = view.blobs(connection, [seq]).get(seq)
+                    if blob is None:
+                        raise ValueError("its vector is missing")
+                    found[seq] = rows.decode((id_, kind, content, metadata, origin, row_hash), blob)
+                else:
+                    found[seq] = document(id_, kind, content, metadata, origin)
+        except _NOT_AS_WRITTEN as exc:
+            raise corrupted(location, f"row {seq} cannot be read: {exc}") from exc
+    _refuse_missing(found, seqs, location)
+    return found
+
+
+def _refuse_missing(found: dict[int, Document], seqs: list[int], location: str) -> None:
     if len(found) < len(seqs):
         raise corrupted(location, f"{len(seqs) - len(found)} of {len(seqs)} rows cannot be found")
-    return found
 
 
 def ids_of(connection: apsw.Connection, seqs: list[int]) -> dict[int, Id]:
@@ -72,8 +100,13 @@ def seqs_of(connection: apsw.Connection, now: Snapshot, ids: Sequence[Id]) -> li
     return found
 
 
-def _is_long(values: Sequence[Any]) -> bool:
+def _is_long(id_: Any, kind: int, content: Any, metadata: Any, origin: Any, row_hash: Any) -> bool:
     """Whether a row of DOCUMENT_COLUMNS may go on to a second page."""
-    id_, _, content, metadata, origin, _ = values
-    size = len(metadata) + (len(content) if content is not None else 0) + (len(origin) if origin is not None else 0)
-    return size + (len(id_) if isinstance(id_, str) else 0) > _LONG
+    size = len(metadata)
+    if content is not None:
+        size += len(content)
+    if origin is not None:
+        size += len(origin)
+    if isinstance(id_, str):
+        size += len(id_)
+    return size > _LONG

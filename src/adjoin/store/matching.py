@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from adjoin.forks import renew_in_child
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -134,6 +136,7 @@ class Matchings:
         self._kept: OrderedDict[Hashable, Matching] = OrderedDict()
         self._all: Matching | None = None
         self._lock = threading.Lock()
+        renew_in_child(self, "_lock")
 
     def of(self, part: Part, where: Filter | None, key: Hashable) -> Matching:
         """key: the filter's own."""

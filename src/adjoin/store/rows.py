@@ -83,13 +83,13 @@ def decode(values: tuple[Any, ...], blob: bytes | None, vector: Floats | None = 
     id_, kind, content, metadata, origin, row_hash = values
     if blob is not None and hash_row(id_, kind, content, metadata, origin, blob) != row_hash:
         raise ValueError("its bytes are not those that were stored")
-    return document(id_, kind, content, metadata, origin, row_hash, vector)
+    return document(id_, kind, content, metadata, origin, vector)
 
 
 def document(
-    id_: Id, kind: int, content: Any, metadata: str, origin: str | None, row_hash: bytes, vector: Floats | None = None
+    id_: Id, kind: int, content: Any, metadata: str, origin: str | None, vector: Floats | None = None
 ) -> Document:
-    """A document from DOCUMENT_COLUMNS, taken as it is."""
+    """A document from what DOCUMENT_COLUMNS begins with, taken as it is."""
     return Document(
         id_,
         metadata_codec.decode(content) if kind == RECORD else content,

@@ -16,6 +16,7 @@ import numpy as np
 
 from adjoin import metadata as metadata_codec
 from adjoin.filters import Filter
+from adjoin.forks import renew_in_child
 from adjoin.store import rows as row_codec
 from adjoin.store.faults import corrupted
 from adjoin.store.files import DamagedFile
@@ -133,6 +134,7 @@ class State:
         self._location = location
         self._place = place
         self._lock = threading.RLock()
+        renew_in_child(self, "_lock", threading.RLock)
         self._seen: Snapshot | None = None
         self._parts: tuple[Part, ...] = ()
         self._tail = Tail(location)
