@@ -9,12 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
-from adjoin import ingest
+from adjoin import ingest, swap
 from adjoin.engine import CollectionSpec, Engine, Mode, SearchRequest
-from adjoin.errors import InvalidInput, InvalidMetadata, InvalidOption, NotFound
+from adjoin.errors import (
+    CollectionReplaced,
+    IdentityMismatch,
+    InvalidInput,
+    InvalidMetadata,
+    InvalidOption,
+    NotFound,
+)
+from adjoin.held import KEEP, matching, reopening_name
 from adjoin.query.ask import Options, Query, as_requested, query_vectors
 from adjoin.query.hits import dress
 from adjoin.strict import strict
+from adjoin.swap import COPY_OF, Judgements, ReEmbedReport, hidden
 from adjoin.types import Content, Document, Erased, Hits, Id, Item, Metadata, Progress, RecallReport, Where
 
 if TYPE_CHECKING:
@@ -33,6 +42,7 @@ class Collection:
     """
 
     def __init__(self, engine: Engine, spec: CollectionSpec, embedder: Callable[[], Embedder | None]) -> None:
+        """spec: as the engine has it. embedder: gives the collection's, loading it when it is first needed."""
         self._engine = engine
         self._spec = spec
         self._embedder = embedder
@@ -117,7 +127,28 @@ class Collection:
         anew: bool = False,
     ) -> list[Id]:
         """anew: write also those that are there already to the last bit; their vectors may be lost."""
-        self._refuse_another()
+        given = (items, ids, metadata, vectors)
+        while True:
+            self._refuse_another()
+            try:
+                return self._written(*given, progress, mode, on_refused, anew=anew)
+            except CollectionReplaced:  # between the look and the write
+                now = self._engine.spec(self.name)
+                if now is None or now.key == self._spec.key or any(isinstance(one, Iterator) for one in given):
+                    raise
+
+    def _written(
+        self,
+        items: Any,
+        ids: Any,
+        metadata: Any,
+        vectors: Any,
+        progress: Progress | None,
+        mode: Mode,
+        on_refused: ingest.OnRefused | None,
+        *,
+        anew: bool,
+    ) -> list[Id]:
         given = ingest.gather(items, ids, metadata, vectors)
         total = next(
             (len(x) for x in (items, vectors) if hasattr(x, "__len__") and not isinstance(x, str | bytes)), None
@@ -132,7 +163,7 @@ class Collection:
                 written.extend(row.id for row in batch.rows)
                 yield dataclasses.replace(batch, delete=[row.id for row in batch.rows]) if anew else batch
 
-        self._engine.write(self.name, remembering(), mode=mode)
+        self._engine.write(self.name, remembering(), mode=mode, key=self._spec.key)
         if tally.truncated:
             _log.warning(
                 "%d of %d texts are longer than the embedder reads; what lies beyond is stored but not searched. "
@@ -147,11 +178,20 @@ class Collection:
             raise NotFound(
                 f"there is no collection {self.name!r} any more: it was dropped. Get it with db.collection(…)."
             )
-        if (now.metric, now.embedder, now.identity) != (held.metric, held.embedder, held.identity):
-            raise NotFound(
-                f"the collection {self.name!r} was dropped and made anew with another metric or embedder. "
-                f"Get it again with db.collection({self.name!r})."
-            )
+        if now.key == held.key:
+            self._spec = now
+        else:
+            self._follow(now)
+
+    def _follow(self, now: CollectionSpec) -> None:
+        """Go on with the collection that has the name now, if it has the same rows or the same embedder."""
+        held = self._spec
+        if now.metric != held.metric:
+            raise CollectionReplaced.named(self.name)
+        if (now.embedder, now.identity) != (held.embedder, held.identity):
+            if self._engine.notes(self.name, COPY_OF).get(COPY_OF) != str(held.key):
+                raise CollectionReplaced.named(self.name)
+            self._embedder = matching(now, KEEP)
         self._spec = now
 
     @strict
@@ -247,12 +287,21 @@ class Collection:
         if not queries:
             return []
         began = time.perf_counter()
-        vectors, left_out = query_vectors(queries, self._engine, self._spec_with_dim(), self._embedder)
+        spec = self._spec_with_dim()
+        vectors, left_out = query_vectors(queries, self._engine, spec, self._embedder)
         embed_ms = (time.perf_counter() - began) * 1000 / len(queries)
         request = SearchRequest(
-            vectors, options.offset + options.k + max(map(len, left_out)), where, options.recall, options.max_distance
-        )
-        found = self._engine.search(self.name, request)
+            vectors, options.offset + options.k + max(map(len, left_out)), where, options.recall, options.max_distance,
+            key=spec.key,
+        )  # fmt: skip
+        try:
+            found = self._engine.search(self.name, request)
+        except CollectionReplaced:  # embedded again since: the query has to be, too
+            now = self._engine.spec(self.name)
+            if now is None or now.key == spec.key:
+                raise
+            self._follow(now)
+            return self._search(queries, options, where)
         return [
             dress(one, query, self._spec.metric, options, leave_out, embed_ms)
             for one, query, leave_out in zip(found, queries, left_out, strict=True)
@@ -321,6 +370,81 @@ class Collection:
         return self._engine.erase(self.name, ids=None if ids is None else ingest.check_ids(ids), where=where)
 
     @strict
+    def re_embed(
+        self,
+        embedder: str | PathLike[str] | Embedder,
+        *,
+        switch: bool = True,
+        without_refused: bool = False,
+        judgements: Judgements = (),
+        sample: int = 100,
+        progress: Progress | None = None,
+    ) -> ReEmbedReport:
+        """Embed every row again with another model, compare the two, and change over to it.
+
+        The collection goes on serving the old vectors meanwhile, to all processes. Interrupted, even killed, the same call goes
+        on where it was; a text that was embedded already is not embedded again. The change is one transaction, and other
+        processes follow it. The old vectors are kept for `roll_back` until `discard_copies`.
+        switch: False fills the copy and compares; a later call changes over. judgements: queries with the ids that answer them,
+        to compare recall@10 and MRR@10. sample: rows whose neighbours are compared. without_refused: change over although some
+        items cannot be embedded by the new model, and are left out.
+        Raises InvalidOption where another re-embedding is under way or items are refused, Unsupported for rows without content.
+        """
+        from adjoin.embed import embedder as find
+        from adjoin.embed import with_canaries
+
+        self._refuse_another()
+        spec = self._spec
+        model = find(embedder)  # type: ignore[arg-type]  # a path is one that finds it
+        copy = self._engine.spec(hidden(self.name, "new"))
+        if copy is None:
+            copy = self._engine.create(
+                dataclasses.replace(
+                    spec, name=hidden(self.name, "new"), dim=model.dim, embedder=reopening_name(embedder),
+                    identity=with_canaries(model).to_json(), key=None,
+                )
+            )  # fmt: skip
+        try:
+            get = matching(copy, model)
+        except IdentityMismatch as exc:
+            raise InvalidOption(
+                f"{self.name!r} is being embedded again with {copy.embedder!r} already. Go on with that one, or call "
+                f"discard_copies() first. {exc}"
+            ) from exc
+        report = swap.re_embed(
+            self._engine, spec, self._embedder, copy, get, switch=switch, without_refused=without_refused,
+            judgements=judgements, sample=sample, progress=progress,
+        )  # fmt: skip
+        if report.switched:
+            self._spec, self._embedder = self._engine.spec(self.name) or spec, get
+        return report
+
+    @strict
+    def roll_back(
+        self, embedder: str | PathLike[str] | Embedder | None = None, *, progress: Progress | None = None
+    ) -> ReEmbedReport:
+        """Go back to the vectors from before the last `re_embed`, in one transaction.
+
+        What was written since is embedded by the former model first. embedder: the former one, where it was an object.
+        The newer vectors are kept, so that `re_embed` changes over again at little cost. Raises NotFound where nothing is left
+        to go back to.
+        """
+        self._refuse_another()
+        spec, copy = self._spec, swap.copy_spec(self._engine, self.name, "old")
+        get = matching(copy, KEEP if embedder is None else embedder)
+        report = swap.roll_back(self._engine, spec, copy, get, progress)
+        self._spec, self._embedder = self._engine.spec(self.name) or spec, get
+        return report
+
+    @strict
+    def discard_copies(self) -> int:
+        """Give up what `re_embed` keeps beside the collection: the new vectors before the change, the old ones after it.
+
+        Returns how many copies there were.
+        """
+        return swap.discard(self._engine, self.name)
+
+    @strict
     def recall(self, *, k: int = 10, budget_s: float = 1.0) -> RecallReport:
         """The recall of live queries, by filter selectivity: a sample of them searched again both ways, as time allows.
 
@@ -351,6 +475,11 @@ class Collection:
         return {
             "collection": spec.name, "metric": spec.metric, "dim": spec.dim, "embedder": spec.embedder, "index": spec.index,
             "params": dict(spec.params), "storage": spec.storage, **self._engine.stats(self.name),
+            "copies": {
+                which: {"embedder": copy.embedder, "documents": self._engine.count(copy.name)}
+                for which in ("new", "old")
+                if (copy := self._engine.spec(hidden(self.name, which))) is not None
+            },
         }  # fmt: skip
 
 

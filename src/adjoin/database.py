@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +16,6 @@ from adjoin.collection import Collection
 from adjoin.engine import CollectionSpec, Engine
 from adjoin.errors import (
     AdjoinError,
-    IdentityMismatch,
     InvalidOption,
     NotAStore,
     NotFound,
@@ -25,15 +23,13 @@ from adjoin.errors import (
     Unsupported,
     listed,
 )
-from adjoin.forks import renew_in_child
+from adjoin.held import KEEP, matching, reopening_name
 from adjoin.strict import strict
+from adjoin.swap import MARK, discard
 from adjoin.types import METRICS, Diagnosis, Finding, Id, Metric
 
 if TYPE_CHECKING:
     from adjoin.embed import Embedder
-
-KEEP: Final = "(as stored)"
-"""What an option says when it is not given: the collection's own, or the usual one for a new collection."""
 
 STORAGES: Final = ("float32", "float16", "int8")
 
@@ -127,7 +123,7 @@ class Database:
 
     def collections(self) -> list[str]:
         """The names, sorted."""
-        return [spec.name for spec in self._engine.collections()]
+        return [spec.name for spec in self._engine.collections() if MARK not in spec.name]
 
     @strict
     def collection(
@@ -166,7 +162,7 @@ class Database:
         if stored is None:
             stored, get_embedder = self._create(name, embedder, metric, index, storage, params)
         else:
-            get_embedder = _matching(stored, embedder)
+            get_embedder = matching(stored, embedder)
         _refuse_other(stored, "metric", stored.metric, metric)
         _refuse_other(stored, "index", stored.index, index)
         _refuse_other(stored, "storage", stored.storage, storage)
@@ -198,19 +194,21 @@ class Database:
             name,
             metric,
             model.dim,
-            _reopening_name(embedder),
+            reopening_name(embedder),
             with_canaries(model).to_json(),
             index,
             params,
             storage,
         )
         stored = self._engine.create(spec)
-        return stored, _matching(stored, model)
+        return stored, matching(stored, model)
 
     @strict
     def drop(self, name: str) -> None:
         """Remove a collection and all its rows. Raises NotFound if there is none of that name."""
-        self._engine.drop(_checked_name(name))
+        name = _checked_name(name)
+        self._engine.drop(name)
+        discard(self._engine, name)
 
     @strict
     def backup(self, path: str | os.PathLike[str]) -> None:
@@ -293,7 +291,7 @@ class Database:
 
 def _checked_name(name: object) -> str:
     """NFC, because a shell and a source file may spell the same Hangul differently."""
-    if not isinstance(name, str) or not name.strip() or len(name) > 200 or _has_surrogate(name):
+    if not isinstance(name, str) or not name.strip() or len(name) > 200 or _has_surrogate(name) or MARK in name:
         raise InvalidOption(f"a collection's name is a text of 1 to 200 characters, not {name!r:.60}.")
     return unicodedata.normalize("NFC", name)
 
@@ -317,75 +315,3 @@ def _refuse_other(spec: CollectionSpec, what: str, stored: Any, given: Any) -> N
         raise InvalidOption(
             f"collection {spec.name!r} has {what} {stored!r}, not {given!r}. Leave {what}= out, or make another collection."
         )
-
-
-def _reopening_name(embedder: str | os.PathLike[str] | Embedder) -> str:
-    """What finds the embedder again from any folder: a name, a model's path in full, or a note that only its owner can."""
-    if not isinstance(embedder, str | os.PathLike):
-        return getattr(embedder, "reopened_by", None) or f"object:{type(embedder).__qualname__}"
-    from adjoin.embed import is_name
-
-    text = os.fspath(embedder)
-    return text if isinstance(embedder, str) and is_name(text) else os.path.abspath(os.path.expanduser(text))
-
-
-def _matching(spec: CollectionSpec, given: str | Embedder | None) -> Callable[[], Embedder | None]:
-    """A loader of the collection's embedder, whose identity is checked here, and its canaries on first use."""
-    if given is None or (spec.embedder is None and given == KEEP):
-        return lambda: None
-    if spec.embedder is None or spec.identity is None:
-        raise IdentityMismatch(
-            f"collection {spec.name!r} holds vectors that the user brought; it has no embedder. Open it with embedder=None, "
-            "or make another collection for this model."
-        )
-    from adjoin.embed import embedder as find
-
-    if not isinstance(given, str):
-        return _Checked(spec, lambda: find(given), now=True)
-    name = spec.embedder if given == KEEP else given
-    if name.startswith("object:"):
-        return _needs_object(spec)
-    return _Checked(spec, lambda: find(name), now=not name.startswith("hf:"))
-
-
-def _needs_object(spec: CollectionSpec) -> Callable[[], Embedder]:
-    def refuse() -> Embedder:
-        raise IdentityMismatch(
-            f"collection {spec.name!r} was embedded by an object of the class {(spec.embedder or '')[7:]!r}, which a name "
-            "cannot bring back. Pass it: db.collection(name, embedder=YOUR_OBJECT)."
-        )
-
-    return refuse
-
-
-class _Checked:
-    """Finds the embedder once, and refuses another one than the collection's."""
-
-    def __init__(self, spec: CollectionSpec, find: Callable[[], Embedder], *, now: bool) -> None:
-        self._spec = spec
-        self._find = find
-        self._lock = threading.Lock()
-        renew_in_child(self, "_lock")
-        self._model: Embedder | None = None
-        self._trusted = False
-        if now:
-            self._load()
-
-    def __call__(self) -> Embedder:
-        from adjoin.embed import Identity, verify_canaries
-
-        with self._lock:
-            model = self._load()
-            if not self._trusted:
-                verify_canaries(model, Identity.from_json(self._spec.identity or ""))
-                self._trusted = True
-            return model
-
-    def _load(self) -> Embedder:
-        from adjoin.embed import Identity, check_identity
-
-        if self._model is None:
-            model = self._find()
-            check_identity(Identity.from_json(self._spec.identity or ""), model)
-            self._model = model
-        return self._model

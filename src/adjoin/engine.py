@@ -51,6 +51,7 @@ class CollectionSpec:
     embedder: the name that opens it again, None where the user brings the vectors. identity: its identity as JSON.
     index: the family of its index, `auto` to let the engine choose. params: that family's own, by their usual names.
     storage: how vectors are kept; with less than float32 they are rounded when they come in.
+    key: the engine's own number of it, which no other collection ever has; None before it is made.
     """
 
     name: str
@@ -61,6 +62,7 @@ class CollectionSpec:
     index: str = "auto"
     params: Mapping[str, Any] = field(default_factory=dict)
     storage: str = "float32"
+    key: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """vectors: queries, float32 (q, dim). recall: in (0, 1]; 1.0 is exact. max_distance: the metric's own, inclusive."""
+    """vectors: queries, float32 (q, dim). recall: in (0, 1]; 1.0 is exact. max_distance: the metric's own, inclusive.
+
+    key: of the collection that the vectors were made for; an engine raises CollectionReplaced when it is another by now.
+    """
 
     vectors: Floats
     k: int
@@ -108,6 +113,7 @@ class SearchRequest:
     recall: float = 0.95
     max_distance: float | None = None
     with_vectors: bool = False
+    key: int | None = None
 
 
 class Neighbour(NamedTuple):
@@ -154,9 +160,22 @@ class Engine(Protocol):
 
     def drop(self, name: str) -> None: ...
 
-    def write(self, name: str, batches: Iterable[Batch], *, mode: Mode) -> Written:
+    def version(self, name: str) -> str:
+        """A text that is another one after any change of the collection's rows or notes."""
+        ...
+
+    def rename(self, names: Mapping[str, str], *, unchanged: Mapping[str, str]) -> bool:
+        """Give collections other names, all at once; names may be exchanged.
+
+        unchanged: name → version; where one is not that any more, nothing is done and False returned.
+        Raises DuplicateId where a new name is another collection's already.
+        """
+        ...
+
+    def write(self, name: str, batches: Iterable[Batch], *, mode: Mode, key: int | None = None) -> Written:
         """Store all batches, or nothing. Streams: holds one batch at a time. Returns when it is durable.
 
+        key: of the collection that the vectors were made for; CollectionReplaced is raised when it is another by now.
         Raises DuplicateId for an id that exists (`add`) or stands twice in the call (both modes),
         DimensionMismatch for a vector of another length.
         """

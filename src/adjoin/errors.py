@@ -10,6 +10,7 @@ AdjoinError
 │   └── InvalidOption               an unknown name, or a number out of its range
 │       └── UnknownKeyword (TypeError)  a keyword that the function does not have
 ├── NotFound (LookupError)          no such collection, id or path
+│   └── CollectionReplaced          another collection goes by that name now
 ├── IdentityMismatch                the collection was embedded with another model
 ├── NotFitted                       an embedder that has to see data first
 ├── Unsupported                     this engine or embedder cannot do it
@@ -98,6 +99,17 @@ class NotFound(AdjoinError, LookupError):
 
     def __str__(self) -> str:  # LookupError would show the repr
         return str(self.args[0]) if self.args else ""
+
+
+class CollectionReplaced(NotFound):
+    """Another collection goes by the name than the one that was opened."""
+
+    @classmethod
+    def named(cls, name: str) -> CollectionReplaced:
+        return cls(
+            f"the collection {name!r} was dropped and made anew, or embedded again, since it was opened. "
+            f"Get it again with db.collection({name!r})."
+        )
 
 
 class IdentityMismatch(AdjoinError):

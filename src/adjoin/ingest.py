@@ -14,7 +14,15 @@ import numpy as np
 from adjoin.distance import check_vectors
 from adjoin.embed.base import Refused, embed_all
 from adjoin.engine import Batch, CollectionSpec, Engine, Row
-from adjoin.errors import DimensionMismatch, InvalidContent, InvalidId, InvalidInput, InvalidMetadata, InvalidVector
+from adjoin.errors import (
+    DimensionMismatch,
+    InvalidContent,
+    InvalidId,
+    InvalidInput,
+    InvalidMetadata,
+    InvalidVector,
+    UnreadableFile,
+)
 from adjoin.hashing import hash_text
 from adjoin.types import Content, Id, Item, Kind, Metadata, Progress, shown
 
@@ -162,19 +170,30 @@ def batches(
     """
     done = 0
     for block in blocks(items):
-        count = len(block)
-        if on_refused is not None:
-            block = _embeddable(block, spec, embedder, done, on_refused, tally)
-        yield batch(block, spec, engine, embedder, tally)
-        done += count
+        if on_refused is None:
+            yield batch(block, spec, engine, embedder, tally)
+        else:
+            yield batch_of_embeddable(block, spec, engine, embedder, tally, done, on_refused)
+        done += len(block)
         if progress:
             progress(done, total)
+
+
+def batch_of_embeddable(
+    items: list[Item], spec: CollectionSpec, engine: Engine, embedder: GetEmbedder, tally: Tally,
+    before: int, on_refused: OnRefused,
+) -> Batch:  # fmt: skip
+    """One batch of those that can be embedded; the others are told of by their place, from `before`, in the call."""
+    try:
+        return batch(items, spec, engine, embedder, tally)
+    except (InvalidInput, UnreadableFile):
+        return batch(_embeddable(items, spec, embedder, before, on_refused, tally), spec, engine, embedder, tally)
 
 
 def _embeddable(
     block: list[Item], spec: CollectionSpec, embedder: GetEmbedder, before: int, on_refused: OnRefused, tally: Tally
 ) -> list[Item]:
-    """The items that can be embedded, with their vectors; the others are told of by their place in the call."""
+    """The items that can be embedded, with their vectors."""
     places = [n for n, item in enumerate(block) if item.vector is None]
     model = embedder() if places else None
     if model is None:

@@ -139,12 +139,15 @@ def sync_items(
         return _finished(report, tally, began)
     done, rest = 0, iter(items)
     while block := list(itertools.islice(rest, COMMIT_ROWS)):
-        _add(report, engine.write(spec.name, [ingest.batch(block, spec, engine, embedder, tally)], mode="upsert"))
+        _add(
+            report,
+            engine.write(spec.name, [ingest.batch(block, spec, engine, embedder, tally)], mode="upsert", key=spec.key),
+        )
         done += len(block)
         if progress:
             progress(done, total)
     if source is not None:
-        engine.write(spec.name, [Batch(notes={ITEMS + source: note})], mode="upsert")
+        engine.write(spec.name, [Batch(notes={ITEMS + source: note})], mode="upsert", key=spec.key)
     return _finished(report, tally, began)
 
 
@@ -299,7 +302,7 @@ class _Sync:
         if pending.rows:
             batch = ingest.batch(pending.rows, self._spec, self._engine, self._embedder, self._tally)
         whole = replace(batch, delete=pending.delete, notes=pending.notes)
-        _add(self._report, self._engine.write(self._spec.name, [whole], mode="upsert"))
+        _add(self._report, self._engine.write(self._spec.name, [whole], mode="upsert", key=self._spec.key))
 
 
 @dataclass(slots=True)

@@ -55,7 +55,9 @@ class Workers:
         said: list[dict[str, Any]] = []
         ended = json.dumps({"ended": -signal.SIGKILL}) + "\n"
         for line in self._process.stdout:
-            if line.endswith(ended):  # also behind a line that the worker died over: of what it says there, nothing was heard
+            if line.endswith(
+                ended
+            ):  # also behind a line that the worker died over: of what it says there, nothing was heard
                 return said
             said.append(json.loads(line))
         raise AssertionError(f"the worker ended by itself; see its standard error: {said[-1:]}")

@@ -54,7 +54,7 @@ def demo(
     [bold]adjoin demo "어떻게 파일을 압축하나요?"[/bold]
     """
     import adjoin
-    from adjoin.database import KEEP
+    from adjoin.held import KEEP
 
     place = db or str(_cache() / f"demo-python{platform.python_version()}.adjoin")
     if index:

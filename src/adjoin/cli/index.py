@@ -59,7 +59,7 @@ def index(
     [bold]adjoin index ./docs README.md --db notes.adjoin[/bold]
     """
     import adjoin
-    from adjoin.database import KEEP
+    from adjoin.held import KEEP
     from adjoin.read import ReadSettings
     from adjoin.read import watch as watched
 

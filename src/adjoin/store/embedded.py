@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import itertools
 import json
 import os
@@ -17,7 +18,9 @@ import apsw
 
 from adjoin.engine import Abilities, Batch, CollectionSpec, Engine, Found, Mode, SearchRequest, Written
 from adjoin.errors import (
+    CollectionReplaced,
     DimensionMismatch,
+    DuplicateId,
     InvalidOption,
     NotFound,
     StoreCorrupted,
@@ -143,24 +146,46 @@ class EmbeddedEngine:
         self._states.pop(key, None)
         self._place.remove(segments)
 
+    def version(self, name: str) -> str:
+        with self._connections.read() as connection:
+            now = self._snapshot(connection, name)
+            return f"{now.key}.{now.version}.{_notes_digest(connection, now.key)}"
+
+    def rename(self, names: Mapping[str, str], *, unchanged: Mapping[str, str]) -> bool:
+        with self._connections.write() as connection:
+            found = {name: self._snapshot(connection, name) for name in {*names, *unchanged}}
+            for name, version in unchanged.items():
+                now = found[name]
+                if f"{now.key}.{now.version}.{_notes_digest(connection, now.key)}" != version:
+                    return False
+            for name in names:  # out of the way first, so that two may exchange theirs
+                connection.execute("UPDATE collections SET name = ? WHERE key = ?", (f"\0{name}", found[name].key))
+            for name, new in names.items():
+                if find(connection, new) is not None:
+                    raise DuplicateId(f"there is a collection {new!r} already, so none was renamed.")
+                connection.execute("UPDATE collections SET name = ? WHERE key = ?", (new, found[name].key))
+        for name in {*names, *names.values()}:
+            self._meter.forget(name)
+        return True
+
     # Writing
 
-    def write(self, name: str, batches: Iterable[Batch], *, mode: Mode) -> Written:
+    def write(self, name: str, batches: Iterable[Batch], *, mode: Mode, key: int | None = None) -> Written:
         first, second, rest = _peek_two(batches)
         if first is None:
             self.count(name)  # says so if there is no such collection
             return Written()
         if second is None and len(first.rows) <= _DIRECT_ROWS:
             with self._connections.write() as connection:
-                written = self._put(connection, name, mode, [first.vectors], lambda writer: writer.put(first))
+                written = self._put(connection, name, key, mode, [first.vectors], lambda writer: writer.put(first))
         else:
             written = self._write_spooled(
-                name, itertools.chain([first], [] if second is None else [second], rest), mode
+                name, itertools.chain([first], [] if second is None else [second], rest), mode, key
             )
         self._keeper.wake(name)
         return written
 
-    def _write_spooled(self, name: str, batches: Iterable[Batch], mode: Mode) -> Written:
+    def _write_spooled(self, name: str, batches: Iterable[Batch], mode: Mode, key: int | None) -> Written:
         spec = self.spec(name)
         kept = Kept(spec.metric, spec.storage) if spec else Kept("cosine", "float32")
         with contextlib.closing(Spool(kept)) as spool:
@@ -172,17 +197,20 @@ class EmbeddedEngine:
             with self._connections.write() as connection:
                 if self._snapshot(connection, name).storage != kept.storage:
                     raise NotFound(f"the collection {name!r} was dropped and made anew. Get it with db.collection(…).")
-                return self._put(connection, name, mode, list(shapes.values()), spool.pour)
+                return self._put(connection, name, key, mode, list(shapes.values()), spool.pour)
 
     def _put(
         self,
         connection: apsw.Connection,
         name: str,
+        key: int | None,
         mode: Mode,
         vectors: Sequence[Floats | None],
         put: Callable[[Writer], None],
     ) -> Written:
         snapshot = self._snapshot(connection, name)
+        if key is not None and key != snapshot.key:
+            raise CollectionReplaced.named(name)
         self._agree_on_dim(connection, snapshot, vectors)
         writer = Writer(connection, snapshot, mode)
         put(writer)
@@ -308,6 +336,8 @@ class EmbeddedEngine:
         def run(connection: apsw.Connection, now: Snapshot) -> list[Found]:
             began = time.perf_counter()
             dim = request.vectors.shape[1]
+            if request.key is not None and request.key != now.key:
+                raise CollectionReplaced.named(name)
             if now.dim is not None and dim != now.dim:
                 raise DimensionMismatch.of_vector(name, now.dim, dim, str(self._embedder(connection, now)))
             view = self._state(now).view(connection, now, where=where, vectors=True)
@@ -479,12 +509,19 @@ class EmbeddedEngine:
         )  # fmt: skip
 
 
-_SPEC = "name, metric, dim, embedder, identity, index_name, params, storage"
+_SPEC = "name, metric, dim, embedder, identity, index_name, params, storage, key"
 
 
 def _spec(row: tuple[Any, ...]) -> CollectionSpec:
-    name, metric, dim, embedder, identity, index, params, storage = row
-    return CollectionSpec(name, metric, dim, embedder, identity, index, json.loads(params), storage)
+    name, metric, dim, embedder, identity, index, params, storage, key = row
+    return CollectionSpec(name, metric, dim, embedder, identity, index, json.loads(params), storage, key)
+
+
+def _notes_digest(connection: apsw.Connection, key: int) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for pair in connection.execute("SELECT key, value FROM notes WHERE collection = ? ORDER BY key", (key,)):
+        digest.update(repr(pair).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _touch(

@@ -96,6 +96,11 @@ class Meter:
                 if place < SAMPLE:
                     ear.put(place, _Heard(vector.copy(), request.where, request.recall))
 
+    def forget(self, name: str) -> None:
+        """Begin anew: another collection goes by this name now."""
+        with self._lock:
+            self._ears.pop(name, None)
+
     def correction(self, name: str) -> float:
         """How much of the share that may be missed has to be taken back, in [0, 1): measured, and 0 until it is."""
         ear = self._ears.get(name)

@@ -89,9 +89,24 @@ def load(connection: Connection, name: str, location: str, *, lock: str = "") ->
     return held
 
 
+def version(connection: Connection, held: Held) -> str:
+    """Another one after any change of its rows or notes. Cost: reads every row's hash."""
+    rows = one(
+        connection,
+        f"SELECT count(*), coalesce(sum(('x' || encode(substr(row_hash, 1, 7), 'hex'))::bit(56)::bigint), 0)::text FROM {held.table}",
+    )
+    notes = one(
+        connection,
+        "SELECT coalesce(md5(string_agg(encode(hash::text::bytea || value, 'hex'), '' ORDER BY hash)), '') FROM notes "
+        "WHERE collection = %s",
+        (held.key,),
+    )
+    return f"{held.key}.{rows[0]}.{rows[1]}.{notes[0]}"
+
+
 def _held(row: tuple[Any, ...]) -> Held:
     key, name, metric, dim, embedder, identity, index, params, storage, rows, seq, valid = row
-    spec = CollectionSpec(name, metric, dim, embedder, identity, index, json.loads(params), storage)
+    spec = CollectionSpec(name, metric, dim, embedder, identity, index, json.loads(params), storage, key)
     return Held(key, spec, rows, seq, valid)
 
 

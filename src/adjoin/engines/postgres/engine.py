@@ -18,7 +18,7 @@ from adjoin.engines.postgres.facts import Sql, as_sql
 from adjoin.engines.postgres.measuring import Curve
 from adjoin.engines.postgres.searching import Many, Searcher, search
 from adjoin.engines.postgres.statements import do, one, run
-from adjoin.errors import NotFound, StoreClosed, StoreError, Unsupported
+from adjoin.errors import CollectionReplaced, DuplicateId, NotFound, StoreClosed, StoreError, Unsupported
 from adjoin.filters import OPERATORS, parse
 from adjoin.types import METRICS, Diagnosis, Document, Erased, Finding, Id, Progress, RecallReport, Where
 
@@ -100,14 +100,36 @@ class PostgresEngine:
             do(connection, f"DROP TABLE {held.table}")
             run(connection, "DELETE FROM collections WHERE key = %s", (held.key,))
 
+    def version(self, name: str) -> str:
+        with self._connections.read() as connection:
+            return catalogue.version(connection, catalogue.load(connection, name, self.location))
+
+    def rename(self, names: Mapping[str, str], *, unchanged: Mapping[str, str]) -> bool:
+        with self._connections.write() as connection:
+            found = {
+                name: catalogue.load(connection, name, self.location, lock="FOR UPDATE")
+                for name in sorted({*names, *unchanged})
+            }
+            for held in found.values():  # what is being written ends first, and nothing else begins
+                do(connection, f"LOCK TABLE {held.table} IN SHARE MODE")
+            if any(catalogue.version(connection, found[name]) != version for name, version in unchanged.items()):
+                return False
+            for name in names:
+                run(connection, "UPDATE collections SET name = %s WHERE key = %s", (f"\1{name}", found[name].key))
+            for name, new in names.items():
+                if catalogue.find(connection, new) is not None:
+                    raise DuplicateId(f"there is a collection {new!r} already, so none was renamed.")
+                run(connection, "UPDATE collections SET name = %s WHERE key = %s", (new, found[name].key))
+        return True
+
     # Writing
 
-    def write(self, name: str, batches: Iterable[Batch], *, mode: Mode) -> Written:
+    def write(self, name: str, batches: Iterable[Batch], *, mode: Mode, key: int | None = None) -> Written:
         with self._connections.write() as connection:
             stage = writing.Stage(connection, catalogue.load(connection, name, self.location), mode)
             for batch in batches:
                 stage.put(batch)
-            return stage.pour(self.location)
+            return stage.pour(self.location, key)
 
     def update(self, name: str, changes: Iterable[tuple[Id, Mapping[str, Any]]], *, replace: bool) -> int:
         with self._connections.write() as connection:
@@ -159,6 +181,8 @@ class PostgresEngine:
         parse(request.where)
         with self._connections.read() as connection:
             held = catalogue.load(connection, name, self.location)
+            if request.key is not None and request.key != held.key:
+                raise CollectionReplaced.named(name)
             held.check_dim(request.vectors.shape[1])
             searcher = Searcher(connection, held, request.where, self._exact_below, self._many)
             found, curve = search(searcher, request, self.location, (time.perf_counter() - began) * 1000)

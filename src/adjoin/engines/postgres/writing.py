@@ -18,7 +18,7 @@ from adjoin.engines.postgres import catalogue, rows, schema
 from adjoin.engines.postgres.catalogue import Held
 from adjoin.engines.postgres.facts import facts
 from adjoin.engines.postgres.statements import do, one, run
-from adjoin.errors import DimensionMismatch, DuplicateId, NotFound, listed
+from adjoin.errors import CollectionReplaced, DimensionMismatch, DuplicateId, NotFound, listed
 from adjoin.types import Id
 
 if TYPE_CHECKING:
@@ -85,13 +85,16 @@ class Stage:
         elif given != self._dim:
             raise DimensionMismatch.of_vector(self._held.name, self._dim, given, str(self._held.spec.embedder))
 
-    def pour(self, location: str) -> Written:
-        """Move everything over. Raises DuplicateId, and NotFound if the collection is gone."""
+    def pour(self, location: str, key: int | None = None) -> Written:
+        """Move everything over. Raises DuplicateId, NotFound if the collection is gone, CollectionReplaced if it has another
+        key."""
         self._refuse_repeated()
         decides = self._held.spec.dim is None and self._dim is not None
         # At once as strong as it will be: two that hold the weaker lock would wait for each other.
         lock = "FOR NO KEY UPDATE" if decides else "FOR KEY SHARE"
         held = catalogue.load(self._connection, self._held.name, location, lock=lock)
+        if key is not None and key != held.key:
+            raise CollectionReplaced.named(held.name)
         if self._dim is not None and held.spec.dim is None:
             schema.set_dim(self._connection, held.key, held.storage, self._dim)
         elif self._dim is not None:

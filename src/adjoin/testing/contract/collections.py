@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adjoin.engine import CollectionSpec, Engine
-from adjoin.errors import AdjoinError, InvalidOption, NotFound, Unsupported
+from adjoin.engine import CollectionSpec, Engine, SearchRequest
+from adjoin.errors import AdjoinError, CollectionReplaced, DuplicateId, InvalidOption, NotFound, Unsupported
 from adjoin.testing.contract.data import batch, held, make, points, put
 from adjoin.types import METRICS, Metric
 
@@ -132,11 +132,55 @@ class CollectionsContract:
         assert (engine.count("one"), engine.count("two")) == (2, 5)
         assert (engine.notes("one"), engine.notes("two")) == ({"who": "one"}, {"who": "two"})
 
+    def test_names_are_exchanged_unless_something_changed(self, engine: Engine) -> None:
+        """C10: rename gives several collections other names at once, and does nothing where one has changed since."""
+        for name, count in (("one", 3), ("two", 5)):
+            make(engine, name)
+            put(engine, range(count), name=name, notes={"who": name})
+        version = engine.version("one")
+        assert engine.version("one") == version
+        for change in (
+            lambda: put(engine, ["new"], name="one"),
+            lambda: engine.update("one", [("new", {"a": 1})], replace=False),
+            lambda: put(engine, [], name="one", notes={"who": "else"}),
+            lambda: engine.delete("one", ids=["new"]),
+        ):
+            change()
+            assert engine.version("one") != version
+            assert not engine.rename({"one": "two", "two": "one"}, unchanged={"one": version})
+            version = engine.version("one")
+        assert (engine.count("one"), engine.count("two")) == (3, 5)
+        assert engine.rename({"one": "two", "two": "one"}, unchanged={"one": version})
+        assert (engine.count("one"), engine.count("two")) == (5, 3)
+        assert engine.notes("one") == {"who": "two"}
+        with pytest.raises(DuplicateId):
+            engine.rename({"one": "two"}, unchanged={})
+        assert engine.rename({"one": "three"}, unchanged={})
+        assert engine.spec("one") is None
+        assert [spec.name for spec in engine.collections()] == ["three", "two"]
+
+    def test_a_search_for_another_collection_of_that_name_is_refused(self, engine: Engine) -> None:
+        """C11: each collection has a key that no other ever has; a search or write that names another one is refused."""
+        keys = []
+        for _ in range(2):
+            make(engine)
+            put(engine, ["a"])
+            spec = engine.spec("rows")
+            assert spec is not None
+            keys.append(spec.key)
+            assert engine.search("rows", SearchRequest(points(1), 1, key=spec.key))[0].neighbours
+            engine.drop("rows")
+        assert len(set(keys)) == 2
+        make(engine)
+        with pytest.raises(CollectionReplaced):
+            engine.search("rows", SearchRequest(points(1), 1, key=keys[0]))
+        with pytest.raises(CollectionReplaced):
+            engine.write("rows", [batch(["a"])], mode="add", key=keys[0])
+        assert engine.count("rows") == 0
+
 
 def calls(engine: Engine, name: str) -> list[Callable[[], Any]]:
     """Every call that names a collection, but `spec` and `create`."""
-    from adjoin.engine import SearchRequest
-
     return [
         lambda: engine.write(name, [batch(["a"])], mode="add"),
         lambda: engine.write(name, [], mode="upsert"),
@@ -151,6 +195,8 @@ def calls(engine: Engine, name: str) -> list[Callable[[], Any]]:
         lambda: engine.known_vectors(name, [b"x" * 16]),
         lambda: engine.notes(name),
         lambda: engine.stats(name),
+        lambda: engine.version(name),
+        lambda: engine.rename({name: "other"}, unchanged={}),
         lambda: engine.drop(name),
         lambda: engine.optimize(name),
         lambda: engine.erase(name, ids=["a"]),
