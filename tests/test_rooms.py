@@ -28,7 +28,9 @@ LEVELS = (
     {"ingest", "held"},
     {"sync", "swap"},
     {"collection"},
-    {"export", "database", "testing", "evaluate"},
+    {"export", "database", "evaluate"},
+    {"llm"},
+    {"testing"},
     {"cli"},
     {"__main__"},
 )

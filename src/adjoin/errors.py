@@ -16,6 +16,11 @@ AdjoinError
 ├── Unsupported                     this engine or embedder cannot do it
 ├── MissingExtra (ImportError)      an optional dependency is not installed
 ├── UnreadableFile                  a file that could not be read as what it claims to be
+├── ModelError                      a model, or whoever runs it, did not answer
+│   ├── ModelUnavailable            not there, too slow, or too busy, after all retries
+│   ├── ModelRefused                a wrong key, a wrong name, a request it cannot take
+│   ├── ContextTooLong              the prompt is longer than the model reads
+│   └── AnswerCutOff                it broke off in the middle, or what it sent cannot be read
 └── StoreError                      the folder or database itself
     ├── NotAStore · NewerFormat · StoreCorrupted
     └── StoreLocked · StoreFull · StoreClosed
@@ -140,6 +145,26 @@ class MissingExtra(AdjoinError, ImportError):
 
 class UnreadableFile(AdjoinError):
     """A file that could not be read; the others of the call are not affected."""
+
+
+class ModelError(AdjoinError):
+    """A language model or a provider of embeddings did not answer. Nothing was stored of the call."""
+
+
+class ModelUnavailable(ModelError):
+    """It is not there, too slow, or too busy; what is transient was tried again."""
+
+
+class ModelRefused(ModelError):
+    """It does not take the request: the key, the model's name, or an option is wrong. Trying again changes nothing."""
+
+
+class ContextTooLong(ModelError):
+    """The prompt is longer than the model reads."""
+
+
+class AnswerCutOff(ModelError):
+    """The answer broke off, or is no answer."""
 
 
 class StoreError(AdjoinError):
