@@ -54,7 +54,9 @@ def test_the_default_is_an_embedder() -> None:
 def test_unknown_names_and_options_are_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidOption, match=r"unknown embedder 'defualt'. Known: default, "):
         embedder("defualt")
-    with pytest.raises(InvalidOption, match=r"unknown embedder option 'correctoin'. Known: correction, workers"):
+    with pytest.raises(
+        InvalidOption, match=r"unknown embedder option 'correctoin'. Known: correction, output, workers"
+    ):
         embedder("default", correctoin=False)
 
 

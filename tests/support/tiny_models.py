@@ -130,18 +130,18 @@ def slow_bert(weights: dict[str, Array], ids: list[int], first_position: int = 0
     return np.array(states)
 
 
-def write_graph(folder: Path, table: Array) -> None:
+def write_graph(folder: Path, table: Array, output: str = "last_hidden_state") -> None:
     """An ONNX folder whose token states are rows of the table; the protocol buffers are written by hand."""
     (folder / "onnx").mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder)
     config = {"model_type": "bert", "hidden_size": table.shape[1], "max_position_embeddings": POSITIONS}
     (folder / "config.json").write_text(json.dumps(config))
-    node = _text(1, "table") + _text(1, "input_ids") + _text(2, "last_hidden_state") + _text(4, "Gather")
+    node = _text(1, "table") + _text(1, "input_ids") + _text(2, output) + _text(4, "Gather")
     tensor = b"".join(_number(1, size) for size in table.shape) + _number(2, 1) + _text(8, "table")
     tensor += _bytes(9, table.astype("<f4").tobytes())
     graph = _bytes(1, node) + _text(2, "tiny") + _bytes(5, tensor)
     graph += _bytes(11, _value("input_ids", 7, 2)) + _bytes(11, _value("attention_mask", 7, 2))
-    graph += _bytes(12, _value("last_hidden_state", 1, 3))
+    graph += _bytes(12, _value(output, 1, 3))
     model = _number(1, 8) + _bytes(7, graph) + _bytes(8, _number(2, 17))
     (folder / "onnx" / "model.onnx").write_bytes(model)
 

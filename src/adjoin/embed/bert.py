@@ -43,6 +43,9 @@ class BertEncoder:
         self._first_position = int(config.get("pad_token_id", 1)) + 1 if FAMILIES[family] else 0
         self._activation = ACTIVATIONS[config.get("hidden_act", "gelu")]
 
+    def states(self, ids: Ids) -> Floats:
+        return self.encode(ids)
+
     def encode(self, ids: Ids) -> Floats:
         """ids: shape (tokens,). Returns shape (tokens, dim)."""
         start = self._first_position

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from adjoin.embed.hashes import sha256
 from adjoin.embed.identity import Identity
+from adjoin.embed.rounding import Output, check_output
 from adjoin.embed.text import DEFAULT_MAX_TOKENS, POOLINGS, Parts, Pooling, TextEmbedder
 from adjoin.errors import InvalidOption, NotFound, UnreadableFile, Unsupported
 from adjoin.types import Kind
@@ -22,7 +23,7 @@ from adjoin.types import Kind
 if TYPE_CHECKING:
     from adjoin.embed.text import Encoder
 
-OPTIONS = ("pooling", "prompts", "max_tokens", "dim", "workers")
+OPTIONS = ("pooling", "prompts", "max_tokens", "dim", "output", "workers")
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 POOLING_MODES: dict[str, Pooling] = {
     "pooling_mode_mean_tokens": "mean",
@@ -57,15 +58,18 @@ def folder_embedder(
     prompts: Mapping[str, str] | None = None,
     max_tokens: int | None = None,
     dim: int | None = None,
+    output: Output = "float32",
     workers: int | None = None,
 ) -> TextEmbedder:
     """The encoder in that folder. Its files are hashed when its identity is first asked for.
 
     name: what reopens it; the folder's path if None. pooling: mean, cls or last. prompts: `document` and `query` → text
     put before each item. max_tokens: cut longer texts. dim: keep the first numbers only (for Matryoshka models).
+    output: "float32", "int8" or "binary" (for metric="hamming"); see `rounding.rounded`.
     workers: texts at once; the cores for a graph, 1 for safetensors, whose NumPy uses the cores itself.
     Raises NotFound for a file that is missing, InvalidOption, and Unsupported for modules that are not known.
     """
+    check_output(output)
     weights = _weights(folder)
     settings = _settings(folder, pooling, prompts, max_tokens, dim)
 
@@ -80,6 +84,7 @@ def folder_embedder(
             prompts=settings.prompts,
             normalize=settings.normalize,
             max_tokens=settings.max_tokens,
+            settings={} if output == "float32" else {"output": output},
         )
 
     if workers is None and weights[0].suffix == ".safetensors":

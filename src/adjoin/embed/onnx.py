@@ -24,8 +24,11 @@ class OnnxEncoder:
     not depend on how the work was split.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises UnreadableFile when the file is no usable graph."""
+    def __init__(self, path: Path, *, inner_states: str | None = None) -> None:
+        """inner_states: the name, inside a graph that pools, of the token states that it pools.
+
+        Raises UnreadableFile when the file is no usable graph.
+        """
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -36,11 +39,14 @@ class OnnxEncoder:
         if not _multiplies_bytes_exactly():
             options.add_session_config_entry("session.x64quantprecision", "1")
         try:
-            self._session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            graph = str(path) if inner_states is None else _with_output(path.read_bytes(), inner_states)
+            self._session: Any = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as exc:  # ONNX Runtime has an exception class of its own for each status
             raise UnreadableFile(f"{path} cannot be run by ONNX Runtime: {exc}") from exc
         self._inputs = [node.name for node in self._session.get_inputs()]
-        self._output = _chosen_output([node.name for node in self._session.get_outputs()])
+        outputs = [node.name for node in self._session.get_outputs()]
+        self._output = _chosen_output(outputs)
+        self._states = inner_states if inner_states is not None else _states_among(outputs)
         self._flat = self._inputs == ["ids"]
         if not self._flat and not set(self._inputs) <= MASKED_INPUTS:
             raise Unsupported(
@@ -54,14 +60,25 @@ class OnnxEncoder:
 
     def encode(self, ids: Ids) -> Floats:
         """Token states (tokens, dim), or the vector (dim,) when the graph pools."""
+        return self._run(ids, self._output)
+
+    def states(self, ids: Ids) -> Floats:
+        """Token states (tokens, dim). Raises Unsupported for a graph that has pooled vectors only."""
+        if self._states is None:
+            raise Unsupported(
+                f"this graph gives pooled vectors only ({self._output}). Export one with last_hidden_state among its outputs."
+            )
+        return self._run(ids, self._states)
+
+    def _run(self, ids: Ids, output: str) -> Floats:
         import numpy as np
 
         if self._flat:
-            result: Floats = self._session.run([self._output], {"ids": ids})[0]
+            result: Floats = self._session.run([output], {"ids": ids})[0]
             return result
         row = ids[None, :]
         given = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
-        out = self._session.run([self._output], {name: given[name] for name in self._inputs})[0]
+        out = self._session.run([output], {name: given[name] for name in self._inputs})[0]
         states: Floats = np.asarray(out[0], dtype=np.float32)
         return states
 
@@ -74,6 +91,35 @@ def _multiplies_bytes_exactly() -> bool:
     except (ImportError, AttributeError):  # another NumPy keeps them elsewhere
         return False
     return bool(features.get("AVX512_CLX") or features.get("AVX512_ICL"))
+
+
+def _states_among(names: list[str]) -> str | None:
+    states = [name for name in names if name not in POOLED_OUTPUTS]
+    return next(
+        (name for name in PREFERRED_OUTPUTS if name in states), states[0] if len(names) == 1 and states else None
+    )
+
+
+def _with_output(model: bytes, name: str) -> bytes:
+    """The model with one more output, a tensor inside it.
+
+    Of messages written one behind the other, protobuf merges the fields: here ModelProto.graph (7), its output (12), and that
+    one's name (1).
+    """
+    value = _field(1, name.encode())
+    return model + _field(7, _field(12, value))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    found = b""
+    while value > 127:
+        found += bytes([value & 127 | 128])
+        value >>= 7
+    return found + bytes([value])
 
 
 def _chosen_output(names: list[str]) -> str:

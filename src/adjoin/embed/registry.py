@@ -39,15 +39,16 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""
 
-OTHERS: Final = ("a folder's path", "hf:ORG/NAME[@revision]", "an object with identity, dim and embed")
+OTHERS: Final = ("a folder's path", "hf:ORG/NAME[@revision]", "openai:MODEL", "an object with identity, dim and embed")
+_SECRET: Final = {"api_key"}
 
 
 def embedder(name: str | Path | Embedder, **options: Any) -> Embedder:
     """The embedder of that name; its model is loaded by its first `embed`.
 
     name: one of those that `adjoin embedders` lists, such as `default`; the path of one that was saved, or of a folder with
-    an encoder in the layout of Hugging Face; `hf:ORG/NAME[@revision]`; or any object with `identity` (an Identity, or a str
-    that names the model and changes with it), `dim` and `embed`.
+    an encoder in the layout of Hugging Face; `hf:ORG/NAME[@revision]`; `openai:MODEL` at any endpoint of that shape; or any
+    object with `identity` (an Identity, or a str that names the model and changes with it), `dim` and `embed`.
     options: the family's own; a wrong one is answered with those there are.
     Raises InvalidOption for an unknown name or option, NotFound for a path that is not there, MissingExtra.
     """
@@ -57,9 +58,9 @@ def embedder(name: str | Path | Embedder, **options: Any) -> Embedder:
         _refuse(options, ())
         return checked(name)
     text = str(name)
-    if isinstance(name, str) and " {" in text and is_name(text):
-        text, kept = text.split(" ", 1)
-        options = json.loads(kept) | options
+    if isinstance(name, str) and " {" in text and is_name(text):  # as `_named` writes it
+        text, _, kept = text.partition(" {")
+        options = json.loads("{" + kept) | options
     if text in FAMILIES and not isinstance(name, Path):
         family = FAMILIES[text]
         model = _made(getattr(import_module(family.module), family.make), options)
@@ -70,13 +71,17 @@ def embedder(name: str | Path | Embedder, **options: Any) -> Embedder:
         from adjoin.embed.hub import hub_embedder
 
         _refuse(options, folders.OPTIONS)
-        return hub_embedder(text, **options)
+        return _reopened_by(hub_embedder(text, **options), _named(text, options))
+    if text.startswith("openai:"):
+        from adjoin.embed.provider import ProviderEmbedder
+
+        return _reopened_by(_made(ProviderEmbedder, options, text.removeprefix("openai:")), _named(text, options))
     path = Path(text).expanduser()
     if (path / MANIFEST).is_file():
         return _reopened_by(_loaded(path, options), str(path.absolute()))
     if path.is_dir():
         _refuse(options, folders.OPTIONS)
-        return folders.folder_embedder(path, **options)
+        return _reopened_by(folders.folder_embedder(path, **options), _named(str(path.absolute()), options))
     if isinstance(name, Path) or "/" in text or "\\" in text:
         raise NotFound(
             f"there is no folder {text!r} to load an embedder from. A model on the hub is named hf:ORG/NAME."
@@ -86,11 +91,12 @@ def embedder(name: str | Path | Embedder, **options: Any) -> Embedder:
 
 def is_name(text: str) -> bool:
     """Whether the text names an embedder from any folder: no path. Options may follow a name as JSON: `image {"dim": 64}`."""
-    return text.split(" {", 1)[0] in FAMILIES or text.startswith("hf:")
+    return text.split(" {", 1)[0] in FAMILIES or text.startswith(("hf:", "openai:", "/"))
 
 
 def _named(name: str, options: dict[str, Any]) -> str | None:
     """The name with its options behind it; None where they are no plain values."""
+    options = {option: value for option, value in options.items() if option not in _SECRET}
     if not options:
         return name
     try:

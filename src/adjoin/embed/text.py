@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
 from adjoin.embed.base import check_kind, check_texts
+from adjoin.embed.rounding import rounded
 from adjoin.embed.workers import Workers
 from adjoin.types import Content, Kind
 
 if TYPE_CHECKING:
     from adjoin.embed.correction import Correction
     from adjoin.embed.identity import Identity
+    from adjoin.embed.token_vectors import TokenVectors
     from adjoin.embed.tokens import Ids, Tokenizer
     from adjoin.types import Floats
 
@@ -46,6 +48,10 @@ class Encoder(Protocol):
 
     def encode(self, ids: Ids) -> Floats:
         """Token states of shape (tokens, dim), or (dim,) when the network pools by itself."""
+        ...
+
+    def states(self, ids: Ids) -> Floats:
+        """Token states of shape (tokens, dim). Raises Unsupported when the network keeps them to itself."""
         ...
 
 
@@ -77,6 +83,7 @@ class TextEmbedder:
         self, identity: Identity | Callable[[], Identity], parts: Parts, *, workers: int | None = None
     ) -> None:
         """identity: or a function that finds it when it is first asked for. workers: texts at once; the cores if None."""
+        self.reopened_by: str | None = None
         self._identity = identity
         self._parts = parts
         self._workers = Workers(workers)
@@ -138,6 +145,39 @@ class TextEmbedder:
             self._count_cuts(len(cut))
         return vectors
 
+    def embed_tokens(self, items: Sequence[Content], kind: Kind = "document") -> list[TokenVectors]:
+        """A vector for each token of each text, in its context, so that the same word differs with its sense.
+
+        They are the network's last states, before pooling, correction and shortening. Raises InvalidContent, and Unsupported
+        for a graph that gives pooled vectors only. Cost: that of `embed`.
+        """
+        import numpy as np
+
+        from adjoin.embed.token_vectors import TokenVectors
+
+        check_kind(kind)
+        texts = check_texts(items)
+        found: list[TokenVectors] = [TokenVectors("", [], [], np.empty((0, 0), np.float32))] * len(texts)
+
+        def embed_one(row: int) -> None:
+            model, prompt, text = self._loaded(), self.identity.prompts.get(kind, ""), texts[row]
+            pieces = model.tokenizer.pieces(prompt + text)
+            ids = np.asarray([*pieces.lead, *pieces.ids, *pieces.tail], np.int64)
+            states = model.encoder.states(ids)[len(pieces.lead) : len(pieces.lead) + len(pieces.ids)]
+            kept = [place for place, (_, end) in enumerate(pieces.spans) if end > len(prompt)]
+            vectors = states[kept]
+            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+            spans = [
+                (max(0, start - len(prompt)), end - len(prompt)) for start, end in (pieces.spans[at] for at in kept)
+            ]
+            cut = pieces.cut
+            found[row] = TokenVectors(text, [pieces.tokens[at] for at in kept], spans, vectors.astype(np.float32), cut)
+
+        if texts:
+            self._loaded()
+        self._workers.run(embed_one, sorted(range(len(texts)), key=lambda row: -len(texts[row])))
+        return found
+
     def count_tokens(self, texts: Sequence[str], kind: Kind = "document") -> list[int]:
         """Tokens of each text, before any cut, with the prompt and the special ones.
 
@@ -175,7 +215,7 @@ class TextEmbedder:
             vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
         if model.correction is not None:
             vector = model.correction.apply(vector, kind)
-        return vector, tokens.cut
+        return rounded(vector, self.identity.settings.get("output", "float32")), tokens.cut
 
     def _prompted(self, text: str, kind: Kind) -> str:
         return self.identity.prompts.get(kind, "") + text

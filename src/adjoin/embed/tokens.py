@@ -26,6 +26,18 @@ class Tokens:
     cut: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A text's tokens between the special ones. lead, tail: ids of those. spans: (start, end) in the text, in characters."""
+
+    lead: list[int]
+    ids: list[int]
+    tail: list[int]
+    tokens: list[str]
+    spans: list[tuple[int, int]]
+    cut: bool
+
+
 class Tokenizer:
     """Tokenises one text at a time; safe to share between threads.
 
@@ -61,6 +73,19 @@ class Tokenizer:
         content = self._first(text, room + 1)
         ids = np.asarray([*self._lead, *content[:room], *self._tail], dtype=np.int64)
         return Tokens(ids, cut=len(content) > room)
+
+    def pieces(self, text: str) -> Pieces:
+        """The same tokens with what each stands for."""
+        room = self._max_tokens - len(self._lead) - len(self._tail)
+        most = (room + 1) * CHARACTERS_A_TOKEN
+        while True:
+            found = self._backend.encode(text[:most], add_special_tokens=False)
+            if len(found.ids) > room or most >= len(text):
+                break
+            most *= 8
+        return Pieces(
+            self._lead, found.ids[:room], self._tail, found.tokens[:room], found.offsets[:room], len(found.ids) > room
+        )
 
     def _first(self, text: str, least: int) -> list[int]:
         """At least that many content tokens, or all of them."""
