@@ -16,7 +16,8 @@ import pytest
 from tests.support.stores import vectors
 
 COMMANDS = (
-    "demo", "index", "search", "get", "stats", "delete", "erase", "optimize", "doctor", "backup", "bench", "export",
+    "demo", "index", "search", "get", "stats", "delete", "erase", "optimize", "embedders", "re-embed", "doctor", "backup",
+    "bench", "export",
 )  # fmt: skip
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
 
@@ -410,3 +411,32 @@ def _wait_for_count(folder: Path, count: int) -> None:
                     return
         time.sleep(0.1)
     raise AssertionError(f"the store never held {count} documents")
+
+
+def test_another_model_is_compared_changed_over_to_and_gone_back_from(place: Path) -> None:
+    store = ("--db", "again.adjoin")
+    adjoin("index", "docs", *store, cwd=place)
+    (place / "asked.jsonl").write_text('{"query": "do kittens hunt?", "ids": ["x"]}\n', encoding="utf-8")
+    other = 'default {"correction": false}'
+    report = as_json("re-embed", other, *store, "--no-switch", "--judgements", "asked.jsonl", cwd=place)
+    assert (report["rows"], report["embedded"], report["switched"], report["judged"]) == (5, 5, False, 1)
+    assert 0 < report["overlap"] <= 1
+    assert "not switched" in adjoin("re-embed", other, *store, "--no-switch", cwd=place).stdout
+    assert as_json("re-embed", other, *store, cwd=place)["switched"]
+    assert "beside it, the old vectors: default, 5 documents" in adjoin("stats", *store, cwd=place).stdout
+    assert as_json("search", "kittens", *store, "-k", "1", cwd=place)["hits"]
+    assert as_json("re-embed", "--roll-back", *store, cwd=place)["after"]["embedder"] == "default"
+    assert as_json("re-embed", "--discard", *store, cwd=place) == {"discarded": 1}
+    assert "no former state" in adjoin("re-embed", "--roll-back", *store, cwd=place, status=1).stderr
+    adjoin("re-embed", *store, cwd=place, status=2)
+    (place / "asked.jsonl").write_text("[]", encoding="utf-8")
+    assert "asked.jsonl" in adjoin("re-embed", other, *store, "--judgements", "asked.jsonl", cwd=place, status=1).stderr
+
+
+def test_the_embedders_are_listed(place: Path) -> None:
+    found = {one["name"]: one for one in as_json("embedders", cwd=place)}
+    assert found["default"]["dim"] == 384
+    assert found["default"]["items_per_second"] > 1
+    assert found["default"]["model_bytes"] > 30e6
+    assert all(one["get"] for one in found.values() if not one["installed"])
+    assert "default" in adjoin("embedders", "--no-measure", cwd=place).stdout

@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 from adjoin._version import __version__
-from adjoin.cli import backup, bench, delete, demo, doctor, erase, export, get, index, optimize, search, stats
+from adjoin.cli import (
+    backup,
+    bench,
+    delete,
+    demo,
+    doctor,
+    embedders,
+    erase,
+    export,
+    get,
+    index,
+    optimize,
+    re_embed,
+    search,
+    stats,
+)
 from adjoin.errors import AdjoinError
 
 app = typer.Typer(
@@ -21,7 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, index, search, get, stats, delete, erase, optimize, doctor, backup, bench, export):
+for command in (
+    demo, index, search, get, stats, delete, erase, optimize, embedders, re_embed, doctor, backup, bench, export,
+):  # fmt: skip
     command.register(app)
 
 

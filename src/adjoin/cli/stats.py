@@ -51,6 +51,10 @@ def _print_lines(figures: list[dict[str, Any]], db: str) -> None:
         for part in one.get("parts", ()):
             _print_part(part)
         typer.echo(f"  {_bytes(one['bytes'])}")
+        for which, copy in one["copies"].items():
+            typer.echo(
+                f"  beside it, the {which} vectors: {copy['embedder']}, {common.counted(copy['documents'], 'document')}"
+            )
         if one["truncated"]:
             typer.echo(f"  {one['truncated']:,} documents are longer than the model reads; their ends are not searched")
     typer.echo(f"{common.size(figures[0]['store_bytes'])} on disk in {db}")

@@ -7,6 +7,7 @@ tokenizer_config.json.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from adjoin.embed.hashes import sha256
-from adjoin.embed.identity import Identity
+from adjoin.embed.identity import ARCHITECTURE, Identity
 from adjoin.embed.rounding import Output, check_output
 from adjoin.embed.text import DEFAULT_MAX_TOKENS, POOLINGS, Parts, Pooling, TextEmbedder
 from adjoin.errors import InvalidOption, NotFound, UnreadableFile, Unsupported
@@ -35,6 +36,16 @@ POOLING_MODES: dict[str, Pooling] = {
 }
 """How 1_Pooling/config.json names them: a switch for each, or one name in newer files."""
 PROMPT_NAMES: dict[Kind, tuple[str, ...]] = {"document": ("document", "passage", "corpus"), "query": ("query",)}
+_NOT_OF_THE_NETWORK = {
+    "_name_or_path",
+    "transformers_version",
+    "torch_dtype",
+    "dtype",
+    "use_cache",
+    "architectures",
+    "id2label",
+    "label2id",
+}
 PLAIN_MODULES = ("Transformer", "Pooling", "Normalize")
 
 
@@ -84,13 +95,21 @@ def folder_embedder(
             prompts=settings.prompts,
             normalize=settings.normalize,
             max_tokens=settings.max_tokens,
-            settings={} if output == "float32" else {"output": output},
+            settings=({} if output == "float32" else {"output": output}) | _architecture(weights, settings.config),
         )
 
     if workers is None and weights[0].suffix == ".safetensors":
         workers = 1
     parts = Parts(folder / "tokenizer.json", lambda: _encoder(weights, settings, pooling))
     return TextEmbedder(identity, parts, workers=workers)
+
+
+def _architecture(weights: list[Path], config: Mapping[str, Any]) -> dict[str, str]:
+    """What a config says of how the weights are put to use; a graph says so itself."""
+    if weights[0].suffix == ".onnx":
+        return {}
+    told = {name: value for name, value in config.items() if name not in _NOT_OF_THE_NETWORK}
+    return {ARCHITECTURE: hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}
 
 
 def _weights(folder: Path) -> list[Path]:

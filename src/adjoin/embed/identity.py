@@ -26,6 +26,9 @@ CANARY_TEXTS: tuple[str, ...] = (
 CANARY_LIKENESS = 0.999
 """The least cosine at which two canaries count as equal: int8 kernels round differently from one CPU to another."""
 
+ARCHITECTURE = "architecture (SHA-256)"
+"""The setting in which a folder's embedder keeps how its weights are put to use."""
+
 _LABELS = {"weights": "weights (SHA-256)", "tokenizer": "tokenizer (SHA-256)", "max_tokens": "longest text in tokens"}
 _NOT_COMPARED = {"name", "canary"}
 
@@ -72,6 +75,8 @@ class Identity:
                 found.append(f"{_LABELS.get(name, name)}: {_shown(ours)} against {_shown(theirs)}")
         for name in sorted({*self.settings, *other.settings}):
             ours, theirs = self.settings.get(name), other.settings.get(name)
+            if name == ARCHITECTURE and (ours is None or theirs is None):  # written before it was kept
+                continue
             if ours != theirs:
                 found.append(f"{name}: {_shown(ours)} against {_shown(theirs)}")
         if not found and self.canary and other.canary:

@@ -22,6 +22,7 @@ class Family:
 
     module: has the function `make`, which gives a new one, and `load_saved(path, **options)` where it can be saved.
     about: what it is for, in a few words. needs: packages beyond the base install. extra: what brings them.
+    takes: what its items are. files: its folders in embed/models.
     """
 
     module: str
@@ -30,11 +31,20 @@ class Family:
     extra: str | None = None
     needs: tuple[str, ...] = ()
     load_saved: str | None = None
+    takes: str = "text"
+    languages: str = ""
+    files: tuple[str, ...] = ()
 
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
-        "default": Family("adjoin.embed.default", "default_embedder", "Korean and English text"),
+        "default": Family(
+            "adjoin.embed.default",
+            "default_embedder",
+            "text by meaning, multilingual-e5-small",
+            languages="Korean, English",
+            files=("e5-small",),
+        ),
     }
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""
