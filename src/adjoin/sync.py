@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from adjoin import ingest
+from adjoin.embed.base import Refused
 from adjoin.engine import Batch, CollectionSpec, Engine, Written
 from adjoin.errors import MissingExtra, NotFound, UnreadableFile
-from adjoin.read import FoundFile, ReadSettings, Skipped, content_hash, read_file, walk
+from adjoin.read import FoundFile, Media, ReadSettings, Skipped, content_hash, read_file, walk
 from adjoin.types import Id, Item, Progress
 
 NOTE = "source:"
@@ -187,6 +188,7 @@ class _Sync:
 
     def run(self, paths: Sequence[str | PathLike[str]]) -> IndexReport:
         began = time.monotonic()
+        self._settings = self._settings_for_media()
         roots = [Path(os.path.abspath(path)) for path in paths]  # as `walk` names files: without `..`, links kept
         known = self._known()
         present = self._present(roots, known)
@@ -197,6 +199,14 @@ class _Sync:
         self._remove_gone(roots, files, known)
         self._flush()
         return _finished(self._report, self._tally, began)
+
+    def _settings_for_media(self) -> ReadSettings:
+        """Those given, for what the embedder takes. The embedder is looked at only if its name does not tell."""
+        if self._spec.embedder in (None, "default") or self._settings.media != "text":
+            return self._settings
+        takes = getattr(self._embedder(), "takes", "text")
+        media: dict[str, Media] = {"image": "image", "sound": "sound"}
+        return replace(self._settings, media=media[takes]) if takes in media else self._settings
 
     def _known(self) -> dict[str, _Source]:
         notes = self._engine.notes(self._spec.name, NOTE)
@@ -267,7 +277,9 @@ class _Sync:
 
     def _items(self, file: FoundFile) -> Iterator[Item]:
         path = str(file.path)
-        for number, item in enumerate(read_file(file.path, self._settings, self._report.skipped.append)):
+        own = getattr(self._embedder(), "items_of", None) if self._settings.media != "text" else None
+        found = own(path) if own else read_file(file.path, self._settings, self._report.skipped.append)
+        for number, item in enumerate(found):
             yield replace(item, id=chunk_id(path, number))
 
     def _give_up(self, file: FoundFile, exc: Exception, *, unwritten: int, held: int, keep: bool) -> None:
@@ -300,9 +312,20 @@ class _Sync:
             return
         batch = Batch()
         if pending.rows:
-            batch = ingest.batch(pending.rows, self._spec, self._engine, self._embedder, self._tally)
+            batch = self._batch(pending.rows)
         whole = replace(batch, delete=pending.delete, notes=pending.notes)
         _add(self._report, self._engine.write(self._spec.name, [whole], mode="upsert", key=self._spec.key))
+
+    def _batch(self, rows: list[Item]) -> Batch:
+        """What a file of text says can be embedded; a picture may turn out to be none, and is then left out and reported."""
+        if self._settings.media == "text":
+            return ingest.batch(rows, self._spec, self._engine, self._embedder, self._tally)
+
+        def refuse(one: Refused) -> None:
+            origin = rows[one.position].origin
+            self._report.skipped.append(Skipped(Path(origin.file or "" if origin else ""), str(one.error)))
+
+        return ingest.batch_of_embeddable(rows, self._spec, self._engine, self._embedder, self._tally, 0, refuse)
 
 
 @dataclass(slots=True)

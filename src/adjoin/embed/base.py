@@ -28,6 +28,7 @@ class Embedder(Protocol):
     `canary_items`: items whose vectors stand in its identity, where it does not take texts;
     `kept(item)`: what a collection stores of an item, where that is not the item: the path of a picture, its bytes;
     `hash_of(item)`: 16 bytes that are equal when two items are, by which a vector is found again instead of computed;
+    `items_of(path)`: the items that a file is cut into, where it is not one: the windows of a clip;
     `takes_arrays`: True where an array of two or more dimensions is an item, such as a picture, and no vector;
     `reopened_by`: the name or path by which `adjoin.embedder` finds it again; None where only its owner can.
     """

@@ -9,6 +9,7 @@ from adjoin.read.formats import read_file as read_file
 from adjoin.read.hashed import content_hash as content_hash
 from adjoin.read.settings import READER_VERSION as READER_VERSION
 from adjoin.read.settings import FoundFile as FoundFile
+from adjoin.read.settings import Media as Media
 from adjoin.read.settings import ReadSettings as ReadSettings
 from adjoin.read.settings import Skipped as Skipped
 from adjoin.read.walk import walk as walk

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 
 from adjoin.errors import UnreadableFile
 from adjoin.read.decode import SNIFF_BYTES, open_regular
-from adjoin.read.settings import OnSkip, ReadSettings, Skipped
+from adjoin.read.settings import Media, OnSkip, ReadSettings, Skipped
 from adjoin.read.values import words
-from adjoin.types import Item
+from adjoin.types import Item, Origin
 
 Format: TypeAlias = Literal[
     "text", "markdown", "rst", "html", "python", "source", "csv", "tsv", "jsonl", "json", "notebook", "parquet", "pdf"
@@ -47,6 +47,10 @@ _BINARY = frozenset(
         "gguf feather arrow orc avro rdb swp ds_store"
     )
 )
+_MEDIA: dict[str, frozenset[str]] = {
+    "image": frozenset(words("png jpg jpeg jpe gif bmp tif tiff webp ppm pgm pbm tga")),
+    "sound": frozenset(words("wav flac ogg oga opus mp3 aif aiff aifc au w64 caf")),
+}
 _PYTHON = re.compile(rb"#!.*python")
 _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 
@@ -54,6 +58,14 @@ _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b
 def has_binary_suffix(path: Path) -> bool:
     """Whether the name alone says that there is no text to read."""
     return path.suffix[1:].lower() in _BINARY
+
+
+def reason_against(path: Path, media: Media) -> str:
+    """Why a file of that name is not one to read for its media; empty when it is."""
+    suffix = path.suffix[1:].lower()
+    if media == "text":
+        return f"binary (.{suffix})" if suffix in _BINARY else ""
+    return "" if suffix in _MEDIA[media] else f"no {media} by its name"
 
 
 def find_format(path: Path, head: bytes) -> Format:
@@ -79,6 +91,9 @@ def read_file(path: Path, settings: ReadSettings | None = None, on_skip: OnSkip 
     """
     path = Path(path)
     settings = settings or ReadSettings()
+    if settings.media != "text":
+        yield Item(str(path), origin=Origin(file=str(path)))
+        return
     if has_binary_suffix(path):
         raise UnreadableFile(f"{path}: binary ({path.suffix.lower()})")
     with open_regular(path) as binary:

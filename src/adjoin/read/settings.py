@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from adjoin.errors import InvalidOption
 
+Media: TypeAlias = Literal["text", "image", "sound"]
 READER_VERSION = 2
 """Raised whenever the same file would give other chunks than before, so that stores read it again."""
 
@@ -29,6 +30,8 @@ class ReadSettings:
     max_file_bytes: larger files are left out, and reported.
     hidden: also read files and folders whose names begin with a dot. gitignore: leave out what git would.
     include, exclude: patterns in the language of .gitignore; a file must match one of `include` when there are any.
+    media: "text" to read text out of files; "image" or "sound" to take the files of pictures or sounds as they are, one item
+    each, and leave the others out. A collection chooses it by what its embedder takes.
     """
 
     chunk_chars: int = 700
@@ -40,6 +43,7 @@ class ReadSettings:
     gitignore: bool = True
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    media: Media = "text"
 
     def __post_init__(self) -> None:
         if self.chunk_chars < 16:
@@ -57,6 +61,8 @@ class ReadSettings:
     def fingerprint(self) -> str:
         """A short text that changes whenever the same file would be cut into other chunks."""
         kept = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _DO_NOT_CHANGE_CHUNKS}
+        if self.media == "text":  # as it was before there were others
+            del kept["media"]
         said = json.dumps([READER_VERSION, kept], sort_keys=True)
         return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 

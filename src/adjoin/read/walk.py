@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adjoin.errors import NotFound
 from adjoin.read.decode import kind_of
-from adjoin.read.formats import has_binary_suffix
+from adjoin.read.formats import reason_against
 from adjoin.read.ignore import Rules, read_rules
 from adjoin.read.settings import FoundFile, OnSkip, ReadSettings, Skipped
 
@@ -181,8 +181,9 @@ class _Walk:
     def _reason_against(self, path: str, status: os.stat_result, *, given: bool) -> str:
         if not stat.S_ISREG(status.st_mode):
             return f"{kind_of(status.st_mode)}, not a regular file"
-        if has_binary_suffix(Path(path)) and not given:
-            return f"binary ({Path(path).suffix.lower()})"
+        reason = "" if given else reason_against(Path(path), self.settings.media)
+        if reason:
+            return reason
         most = self.settings.max_file_bytes
         if most is not None and status.st_size > most:
             return f"it has {status.st_size:,} bytes, more than the {most:,} that are read"
