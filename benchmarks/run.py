@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named, and writes what they print to docs/benchmarks.md with the machine and versions.
 
-python benchmarks/run.py [startup embedding add tail filters indexes calibration reindex drills open parallel size growth peers]
+python benchmarks/run.py [startup embedding senses add tail filters indexes calibration reindex drills open parallel size growth peers]
 
 The last five make real data once (benchmarks/peers/datasets.py), and the last installs other databases into environments of
 their own below .cache/: together they take hours on two cores.
@@ -28,6 +28,7 @@ BENCHMARKS = {
     "filters": "Filters on sealed rows",
     "indexes": "Indexes compared",
     "calibration": "Recall promised and kept",
+    "senses": "Words with two senses",
     "reindex": "Indexing twice",
     "drills": "Killed processes and wrong bits",
     "open": "Opening and asking once",
