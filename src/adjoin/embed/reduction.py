@@ -16,12 +16,21 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, get_args
 
 from adjoin.embed import saved
 from adjoin.embed.base import Embedder, check_kind
+from adjoin.embed.directions import (
+    NEIGHBOURS,
+    Recall,
+    Sums,
+    draw,
+    learned_directions,
+    random_directions,
+    split,
+    without,
+)
 from adjoin.embed.identity import Identity
 from adjoin.errors import (
     IdentityMismatch,
     InvalidInput,
     InvalidOption,
-    MissingExtra,
     NotFitted,
     UnreadableFile,
     Unsupported,
@@ -41,9 +50,6 @@ FAMILY: Final = "reduce"
 BATCH: Final = 1024
 MOST_EXACT: Final = 4096
 """Dimensions up to which the sums of products are kept: 128 MiB at most."""
-MOST_SAMPLED: Final = 20_000
-MOST_HELD_OUT: Final = 500
-NEIGHBOURS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,49 +77,6 @@ class Chosen:
         return ", ".join(told)
 
 
-class _Sums:
-    """Count, sum and sum of products of vectors, taken about the first batch's mean so that nothing cancels."""
-
-    def __init__(self, dim: int) -> None:
-        import numpy as np
-
-        self.n = 0
-        self.about: Array = np.zeros(dim)
-        self.first: Array = np.zeros(dim)
-        self.second: Array = np.zeros((dim, dim))
-
-    def add(self, vectors: Floats) -> None:
-        import numpy as np
-
-        given = np.asarray(vectors, np.float64)
-        if not len(given):
-            return
-        if not self.n:
-            self.about = given.mean(axis=0)
-        given = given - self.about
-        self.n += len(given)
-        self.first = self.first + given.sum(axis=0)
-        self.second = self.second + given.T @ given
-
-    @property
-    def mean(self) -> Array:
-        mean: Array = self.about + self.first / self.n
-        return mean
-
-    def scatter(self, *, centered: bool) -> Array:
-        """The sum of products of the vectors, about their mean or about the origin, (dim, dim)."""
-        import numpy as np
-
-        delta = self.first / self.n
-        scatter: Array = self.second - self.n * np.outer(delta, delta)
-        return scatter if centered else scatter + self.n * np.outer(self.mean, self.mean)
-
-    def copy(self) -> _Sums:
-        other = _Sums(1)
-        other.n, other.about, other.first, other.second = self.n, self.about, self.first, self.second
-        return other
-
-
 class ReducedEmbedder:
     """Another embedder's vectors in fewer dimensions; queries go the same way.
 
@@ -139,7 +102,7 @@ class ReducedEmbedder:
         self._whiten = whiten
         self._center = center
         self._seed = seed
-        self._sums: _Sums | None = None
+        self._sums: Sums | None = None
         self._sample: list[Floats] = []
         self._seen = 0
         self._matrix: Array | None = None
@@ -208,7 +171,7 @@ class ReducedEmbedder:
         return self._learn(items, self._sums, self._sample, self._seen, progress)
 
     def _learn(
-        self, items: Iterable[Content], sums: _Sums | None, sample: list[Floats], seen: int, progress: Progress | None
+        self, items: Iterable[Content], sums: Sums | None, sample: list[Floats], seen: int, progress: Progress | None
     ) -> Self:
         import numpy as np
 
@@ -220,8 +183,8 @@ class ReducedEmbedder:
                 f"{self._method}. Give a list, or method='random'."
             )
         keeps = self._wanted["recall"] is not None
-        sums = sums.copy() if sums is not None else _Sums(self._inner.dim if exact else 1)
-        sample, draw = list(sample), random.Random(f"{self._seed} {seen}")
+        sums = sums.copy() if sums is not None else Sums(self._inner.dim if exact else 1)
+        sample, chance = list(sample), random.Random(f"{self._seed} {seen}")
         everything: list[Floats] = []
         done = 0
         for batch in _batches(items):
@@ -236,7 +199,7 @@ class ReducedEmbedder:
             else:
                 everything.append(vectors)
             if keeps:
-                _draw(vectors, sample, seen + done, draw)
+                draw(vectors, sample, seen + done, chance)
             done += len(vectors)
             if progress:
                 progress(done, total)
@@ -248,20 +211,22 @@ class ReducedEmbedder:
         self._identity = self.reopened_by = None
         return self
 
-    def _made(self, data: _Sums | Array, sample: Sequence[Floats]) -> tuple[Array, Array | None, Chosen]:
+    def _made(self, data: Sums | Array, sample: Sequence[Floats]) -> tuple[Array, Array | None, Chosen]:
         """The matrix, what is subtracted before it, and how its dimension was chosen."""
         import numpy as np
 
-        n = data.n if isinstance(data, _Sums) else len(data)
+        n = data.n if isinstance(data, Sums) else len(data)
         if self._method in ("random", "sparse"):
-            directions = _random(self._method, self._inner.dim, self._wanted["dim"] or self._inner.dim, self._seed)
+            directions = random_directions(
+                self._method, self._inner.dim, self._wanted["dim"] or self._inner.dim, self._seed
+            )
             powers, whole = None, 0.0
         else:
             if not n:
                 raise InvalidInput("there is nothing to learn a reduction from. Give some items.")
-            directions, powers, whole = _directions(data, self._method, self._wanted["dim"], self._seed)
+            directions, powers, whole = learned_directions(data, self._method, self._wanted["dim"], self._seed)
         mean = self._subtracted(data) if n and self._centers else None
-        dim, recall, tried = self._choose(directions, powers, whole, mean, sample)
+        dim, recall, tried = self._choose(data, directions, powers, whole, mean, sample)
         if dim > directions.shape[1]:
             raise InvalidOption(
                 f"{n} items vary in {directions.shape[1]} directions at most, and dim is {dim}. Give more items, or a smaller dim."
@@ -282,10 +247,10 @@ class ReducedEmbedder:
         return self._method == "pca" and (self._whiten or not self._inner.identity.normalize)
 
     @staticmethod
-    def _subtracted(data: _Sums | Array) -> Array:
+    def _subtracted(data: Sums | Array) -> Array:
         import numpy as np
 
-        return data.mean if isinstance(data, _Sums) else np.asarray(data.mean(axis=0), np.float64)
+        return data.mean if isinstance(data, Sums) else np.asarray(data.mean(axis=0), np.float64)
 
     def _deviations(self, powers: Array, n: int) -> Array:
         """The standard deviations by which whitening divides, as scikit-learn does."""
@@ -298,7 +263,13 @@ class ReducedEmbedder:
         return deviations
 
     def _choose(
-        self, directions: Array, powers: Array | None, whole: float, mean: Array | None, sample: Sequence[Floats]
+        self,
+        data: Sums | Array,
+        directions: Array,
+        powers: Array | None,
+        whole: float,
+        mean: Array | None,
+        sample: Sequence[Floats],
     ) -> tuple[int, float | None, tuple[tuple[int, float], ...]]:
         import numpy as np
 
@@ -309,10 +280,12 @@ class ReducedEmbedder:
             shares = np.cumsum(powers) / (whole or 1.0)
             return min(int((shares < self._wanted["variance"] - 1e-12).sum()) + 1, len(powers)), None, ()
         wanted = float(self._wanted["recall"] or 0)
+        queries, rows = split(sample, self._seed)
+        if powers is not None:  # those held out are not learned from
+            directions, powers, _ = learned_directions(without(data, queries), self._method, None, self._seed)
         deviations = self._deviations_or_none(powers)
-        measured = _Recall(
-            sample, directions, mean, deviations, by_cosine=self._inner.identity.normalize, seed=self._seed
-        )
+        by_cosine = self._inner.identity.normalize
+        measured = Recall(queries, rows, directions, mean, deviations, by_cosine=by_cosine)
         best = measured.smallest(wanted)
         if measured.of(best) < wanted:
             raise InvalidOption(
@@ -350,7 +323,7 @@ class ReducedEmbedder:
 
     def _ready(self) -> Array:
         if self._matrix is None and self._method in ("random", "sparse") and self._wanted["dim"] is not None:
-            self._matrix, self._mean, self._chosen = self._made(_Sums(1), [])  # nothing of it depends on data
+            self._matrix, self._mean, self._chosen = self._made(Sums(1), [])  # nothing of it depends on data
         if self._matrix is None:
             raise NotFitted.of(FAMILY)
         return self._matrix
@@ -398,7 +371,7 @@ class ReducedEmbedder:
         """Take up what was saved."""
         self._matrix, self._mean = arrays["matrix"], arrays.get("mean")
         if "second" in arrays:
-            self._sums = _Sums(1)
+            self._sums = Sums(1)
             self._sums.n, self._sums.about = settings["n"], arrays["about"]
             self._sums.first, self._sums.second = arrays["first"], arrays["second"]
         self._seen = settings["seen"]
@@ -439,121 +412,6 @@ def _batches(items: Iterable[Content]) -> Iterable[Sequence[Content]]:
     stream = iter(items)
     while batch := list(itertools.islice(stream, BATCH)):
         yield batch
-
-
-def _draw(vectors: Floats, sample: list[Floats], seen: int, draw: random.Random) -> None:
-    """Keep MOST_SAMPLED vectors of a stream, each as likely (algorithm R; Vitter, 1985)."""
-    for place, vector in enumerate(vectors):
-        if len(sample) < MOST_SAMPLED:
-            sample.append(vector.copy())
-        elif (at := draw.randrange(seen + place + 1)) < MOST_SAMPLED:
-            sample[at] = vector.copy()
-
-
-def _directions(data: _Sums | Array, method: str, dim: int | None, seed: int) -> tuple[Array, Array, float]:
-    """Columns by falling power, (inner dim, k), the power of each, and that of all.
-
-    By the eigenvectors of the products' sum; of vectors beyond MOST_EXACT dimensions by scikit-learn's randomised methods.
-    """
-    import numpy as np
-
-    if isinstance(data, _Sums):
-        powers, columns = np.linalg.eigh(data.scatter(centered=method == "pca"))
-        order = np.argsort(-powers, kind="stable")[: max(1, min(data.n, len(powers)))]
-        columns, whole = columns[:, order], float(np.maximum(powers, 0).sum())
-        return _turned(columns), np.maximum(powers[order], 0), whole
-    made = _sklearn("decomposition")
-    k = min(dim or 512, *data.shape)
-    if method == "pca":
-        fitted = made.PCA(k, svd_solver="randomized", random_state=seed).fit(data)
-        whole = float(np.asarray(data, np.float64).var(axis=0).sum() * len(data))
-    else:
-        fitted = made.TruncatedSVD(k, random_state=seed).fit(data)
-        whole = float((np.asarray(data, np.float64) ** 2).sum())
-    return _turned(fitted.components_.T.astype(np.float64)), fitted.singular_values_.astype(np.float64) ** 2, whole
-
-
-def _turned(columns: Array) -> Array:
-    """Each column with its greatest entry above 0, so that its sign does not hang on rounding."""
-    import numpy as np
-
-    at = np.abs(columns).argmax(axis=0)
-    signs = np.sign(columns[at, np.arange(columns.shape[1])])
-    turned: Array = columns * np.where(signs == 0, 1, signs)
-    return turned
-
-
-def _random(method: str, inner: int, dim: int, seed: int) -> Array:
-    """A random projection (Johnson and Lindenstrauss, 1984; sparse: Li, Hastie and Church, 2006), (inner, dim)."""
-    import numpy as np
-
-    made = _sklearn("random_projection")
-    kind = made.GaussianRandomProjection if method == "random" else made.SparseRandomProjection
-    options = {"dense_output": True} if method == "sparse" else {}
-    fitted = kind(dim, random_state=seed, **options).fit(np.zeros((1, inner)))
-    components = fitted.components_
-    return np.asarray(components.toarray() if method == "sparse" else components, np.float64).T
-
-
-def _sklearn(module: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(f"sklearn.{module}")
-    except ImportError as exc:
-        raise MissingExtra.of("scikit-learn", "learn", "The embedder 'reduce'") from exc
-
-
-class _Recall:
-    """What share of the full vectors' neighbours the first dimensions find, of vectors held out."""
-
-    def __init__(
-        self, sample: Sequence[Floats], directions: Array, mean: Array | None, deviations: Array | None, *, by_cosine: bool,
-        seed: int,
-    ) -> None:  # fmt: skip
-        import numpy as np
-
-        if len(sample) < 4 * NEIGHBOURS:
-            raise InvalidOption(
-                f"a dimension is chosen by recall on {4 * NEIGHBOURS} items or more, and there are {len(sample)}. Give dim=."
-            )
-        vectors = np.asarray(sample, np.float64)
-        order = np.random.default_rng(seed).permutation(len(vectors))
-        held_out = min(MOST_HELD_OUT, len(vectors) // 5)
-        self._cosine = by_cosine
-        self._truth = self._nearest(vectors[order[:held_out]], vectors[order[held_out:]])
-        projected = (vectors - mean if mean is not None else vectors) @ directions
-        if deviations is not None:
-            projected = projected / deviations
-        self._queries, self._rows = projected[order[:held_out]], projected[order[held_out:]]
-        self.tried: dict[int, float] = {}
-
-    def of(self, dim: int) -> float:
-        import numpy as np
-
-        if dim not in self.tried:
-            found = self._nearest(self._queries[:, :dim], self._rows[:, :dim])
-            hits = [len(np.intersect1d(a, b)) for a, b in zip(found, self._truth, strict=True)]
-            self.tried[dim] = float(np.mean(hits) / NEIGHBOURS)
-        return self.tried[dim]
-
-    def smallest(self, wanted: float) -> int:
-        """The least dimension that reaches it, by halving: recall rises with the dimension, but for noise."""
-        low, high = 1, self._rows.shape[1]
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self.of(middle) >= wanted else (middle + 1, high)
-        return low
-
-    def _nearest(self, queries: Array, rows: Array) -> Array:
-        import numpy as np
-
-        if self._cosine:
-            queries, rows = (
-                one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-30) for one in (queries, rows)
-            )
-        distances = (rows**2).sum(axis=1) - 2 * queries @ rows.T
-        return np.argpartition(distances, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
 
 
 def reduced_embedder(
