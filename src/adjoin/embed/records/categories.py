@@ -19,6 +19,7 @@ Encode: TypeAlias = Literal["onehot", "hashed", "target"]
 ENCODES: tuple[Encode, ...] = get_args(Encode)
 FOLDS: Final = 5
 HASHES: Final = 4
+WHOLE_FROM: Final = 30
 MOST_CLASSES: Final = 64
 MOST_COLUMNS: Final = 256
 
@@ -75,7 +76,8 @@ class Category(Kind):
     encode: `onehot`, a column each and one for all that were not seen; `hashed`, `dim` columns whatever there are, so that new
     ones differ from each other; `target`, the mean of fit's labels among the records of that category, drawn towards the mean of
     all where they are few (Micci-Barreca, 2001; scikit-learn's TargetEncoder). A target's mean is taken from the other folds of
-    the records, the fold following from the record itself, so that no record's own label is in its vector.
+    the records, the fold following from the record itself, so that no record's own label is in its vector. (Where most records of
+    a category are equal in every field, the others are too few; then its mean is that of all from 30 records on.)
     most: of one-hot columns; rarer categories share the column of the unseen.
     """
 
@@ -120,6 +122,10 @@ class Category(Kind):
         targets, fold_of = targets_of(labels), np.asarray(folds)
         codes = np.asarray([self._columns[value] for value in values]).reshape(-1, 1)
         means = np.empty((FOLDS, len(self._columns) + 1, targets.shape[1]))
+        counts = np.zeros((FOLDS, len(self._columns) + 1), np.intp)  # of the fold's own records
+        np.add.at(counts, (fold_of, codes[:, 0]), 1)
+        total = counts.sum(axis=0)
+        few_others = (total - counts < np.minimum(WHOLE_FROM, total / 2)) & (total >= WHOLE_FROM)
         encoder = sklearn("A category by its labels").TargetEncoder(
             categories=[np.arange(len(self._columns) + 1)], target_type="continuous", smooth="auto"
         )
@@ -130,6 +136,9 @@ class Category(Kind):
             for column in range(targets.shape[1]):
                 encoder.fit(codes[others], targets[others, column])
                 means[fold, :, column] = encoder.encodings_[0]
+                if few_others[fold].any():
+                    whole = encoder.fit(codes, targets[:, column]).encodings_[0]
+                    means[fold, few_others[fold], column] = whole[few_others[fold]]
         return means
 
     def rows(self, values: Sequence[Any], folds: Sequence[int]) -> Array:

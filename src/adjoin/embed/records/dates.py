@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from adjoin.embed.records.kind import Array
 
 PARTS: Final = ("trend", "year", "week", "day")
+YEAR_FIRST: Final = re.compile(r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?=$|[ T])")
 DAY_S: Final = 86_400.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Moment(Kind):
-    """A date, a datetime, or text of either in ISO 8601.
+    """A date, a datetime, or text of either in ISO 8601; `2024/5/1` and `2024.5.1` are read too.
 
     parts: `trend`, the time that passed, of variance 1; and points of circles, of the time of `year`, of the `week`, of the
     `day`, by the value's own clock. None takes those that can differ in what `fit` sees. A time without a date has only `day`.
@@ -75,6 +77,7 @@ class Moment(Kind):
         try:
             if self._format:
                 return datetime.strptime(text, self._format)
+            text = YEAR_FIRST.sub(lambda found: f"{found[1]}-{int(found[2]):02}-{int(found[3]):02}", text)
             return (
                 time.fromisoformat(text)
                 if self._parts == ("day",) and "-" not in text

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Scale: TypeAlias = Literal["robust", "standard", "log", "quantile", "none"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 MOST_QUANTILES: Final = 1000
+_AT_THE_END: Final = 1e-7
+"""So near to the least and the greatest, values stand at the ends; scikit-learn's bound."""
 
 _MEASURE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)\s*")
 TRUE: Final = frozenset({"true", "yes", "y", "t", "1", "on", "예", "네", "참"})
@@ -159,7 +161,9 @@ def _share_below(given: Array, quantiles: Array) -> Array:
     shares = np.linspace(0, 1, len(quantiles))
     rising = np.interp(given, quantiles, shares)
     falling = np.interp(-given, -quantiles[::-1], -shares[::-1])
-    return np.asarray(0.5 * (rising - falling), np.float64)
+    middle = 0.5 * (rising - falling)
+    middle = np.where(given - _AT_THE_END < quantiles[0], 0.0, middle)
+    return np.asarray(np.where(given + _AT_THE_END > quantiles[-1], 1.0, middle), np.float64)
 
 
 class Cyclic(Kind):

@@ -66,12 +66,16 @@ class Field:
     def made(self) -> Kind:
         return self.kind(**self.options)
 
+    def spelled_out(self) -> Field:
+        """The same with its options as the kind names them, those that were left to it too."""
+        return self if self.kind is Text else replace(self, options=self.made().options)
+
 
 class Schema(Mapping[str, Mapping[str, Any]]):
     """Fields by name, in order. Reads as a dict of plain dicts, which `schema=` takes again; prints as a table."""
 
     def __init__(self, fields: Mapping[str, Field]) -> None:
-        self.fields: Final = dict(fields)
+        self.fields: Final = {name: one.spelled_out() for name, one in fields.items()}
         self._refuse_shared_sources()
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
@@ -320,8 +324,8 @@ def _text(name: str, values: list[str]) -> _Guess:
         return _measures(values)
     if {value.casefold() for value in values} <= TRUE | FALSE and distinct == 2:
         return Boolean, {}, "all are words for true or false"
-    if all(re.match(r"\d{4}-?\d\d", value) and _reads(Moment().read, value) for value in values):
-        return Moment, {}, "all are dates in ISO 8601"
+    if all(re.match(r"\d{4}[-/.]?\d", value) and _reads(Moment().read, value) for value in values):
+        return Moment, {}, "all are dates, the year first"
     words = sum(len(value.split()) for value in values) / len(values)
     length = sum(map(len, values)) / len(values)
     if distinct > 0.5 * len(values) and (
