@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
@@ -432,7 +433,7 @@ def _embedded(part: Embedder, name: str, given: list[Any], places: list[int], ki
             try:
                 part.embed([value], kind)
             except (InvalidInput, UnreadableFile) as exc:
-                told = str(exc).removeprefix("item 0 ").removeprefix("item 0, ")
+                told = re.sub(r"^item 0[ ,:]+", "", str(exc))
                 raise _same(exc, f"item {place}, field {name!r}: {told}") from exc
         raise
 
