@@ -197,6 +197,38 @@ def test_categories_with_like_labels_lie_near() -> None:
         assert np.corrcoef(vectors, towns % 4)[0, 1] > 0.99
 
 
+def test_weights_by_labels_make_neighbours_of_like_records(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    rows = [
+        {"tells": tells, **{f"noise {n}": one for n, one in enumerate(noise)}}
+        for tells, *noise in rng.normal(size=(600, 8)).tolist()
+    ]
+    labels = [row["tells"] > 0.3 for row in rows]
+
+    def right(embedder: RecordsEmbedder) -> float:
+        vectors, known = embedder.embed(rows), np.asarray(labels)
+        apart = ((vectors[400:, None] - vectors[None, :400]) ** 2).sum(-1)
+        return float((known[apart.argmin(1)] == known[400:]).mean())
+
+    plain = records().fit(rows[:400])
+    weighed = records(weights="labels").fit(rows[:400], labels[:400])
+    assert right(weighed) > 0.9 > right(plain) + 0.1
+    weights = {name: one.weight for name, one in weighed.schema.fields.items()}
+    assert weights["tells"] >= 1
+    assert sum(weight for name, weight in weights.items() if name != "tells") < 0.4 * weights["tells"]
+    np.testing.assert_array_equal(records(schema=weighed.schema).fit(rows[:400]).embed(rows), weighed.embed(rows))
+    again = adjoin.embedder(weighed.save(tmp_path / "m"))
+    np.testing.assert_array_equal(again.embed(rows), weighed.embed(rows))
+    same = records(weights="labels").fit(rows[:400], labels[:400])
+    assert same.identity.fingerprint == weighed.identity.fingerprint
+    few = records(weights="labels").fit(rows[:30], labels[:30]).schema
+    assert all(one.weight == 1 for one in few.fields.values())
+    with pytest.raises(InvalidOption, match="needs labels, and fit was given none"):
+        records(weights="labels").fit(rows)
+    with pytest.raises(InvalidOption, match='or "labels", not'):
+        records(weights="label")
+
+
 def test_labels_are_asked_for_and_counted() -> None:
     schema = {"c": {"kind": "category", "encode": "target"}}
     with pytest.raises(InvalidOption, match="'c' is encoded by labels, and fit was given none"):

@@ -20,6 +20,7 @@ from adjoin.embed.records.kind import Kind as FieldKind
 from adjoin.embed.records.rows import as_record, rows_of, to_json
 from adjoin.embed.records.schema import Schema, checked, inferred
 from adjoin.embed.records.texts import Text
+from adjoin.embed.records.weighing import factors_by_labels
 from adjoin.errors import (
     AdjoinError,
     IdentityMismatch,
@@ -114,7 +115,7 @@ class RecordsEmbedder:
         self,
         *,
         schema: Any = "auto",
-        weights: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | Literal["labels"] | None = None,
         unknown: Unknown = "refuse",
         sample: int = SAMPLE,
         seed: int = 0,
@@ -124,7 +125,10 @@ class RecordsEmbedder:
         if isinstance(sample, bool) or not isinstance(sample, int) or sample < 1:
             raise InvalidOption(f"sample is a whole number of 1 or more, not {sample!r}.")
         self._given = None if isinstance(schema, str) and schema == "auto" else checked(schema)
-        self._weights = dict(weights or {})
+        if isinstance(weights, str) and weights != "labels":
+            raise InvalidOption(f'weights is a dict of field names to numbers, or "labels", not {weights!r:.40}.')
+        self._by_labels = weights == "labels"
+        self._weights = {} if weights is None or isinstance(weights, str) else dict(weights)
         if self._given is not None:
             self._given = self._given.weighted(self._weights)
         self._unknown: Unknown = unknown
@@ -231,17 +235,22 @@ class RecordsEmbedder:
         drawn.orders.update(orders)
         blocks = {name: Block(kind, schema.fields[name].weight) for name, kind in schema.kinds().items()}
         its_labels = [label for _, _, label in drawn.rows] if drawn.labelled else None
-        self._refuse_missing_labels(blocks, its_labels)
+        self._refuse_missing_labels(blocks, its_labels, weighs=self._by_labels)
         known = [_known_fields(record, position, schema, self._unknown) for position, record, _ in drawn.rows]
         folds = [_fold(self._hash(record)) for record in known]
+        read: dict[str, list[Any]] = {}
         for done, (name, block) in enumerate(blocks.items()):
             values = [
                 _read(block.kind, schema, name, record, position)
                 for (position, _, _), record in zip(drawn.rows, known, strict=True)
             ]
             block.learn(values, its_labels, folds)
+            read[name] = values
             if progress:
                 progress(done + 1, len(blocks))
+        if self._by_labels:
+            assert its_labels is not None
+            schema = _weigh(blocks, read, folds, its_labels, schema)
         _place(blocks)
         if not any(block.width for block in blocks.values()):
             raise InvalidOption("every field of the schema is ignored, so there is nothing to embed.")
@@ -250,7 +259,9 @@ class RecordsEmbedder:
         return self
 
     @staticmethod
-    def _refuse_missing_labels(blocks: Mapping[str, Block], labels: Sequence[Any] | None) -> None:
+    def _refuse_missing_labels(blocks: Mapping[str, Block], labels: Sequence[Any] | None, *, weighs: bool) -> None:
+        if weighs and labels is None:
+            raise InvalidOption('weights="labels" needs labels, and fit was given none. Write fit(items, labels).')
         for name, block in blocks.items():
             if isinstance(block.kind, Category) and block.kind.needs_labels and labels is None:
                 raise InvalidOption(
@@ -469,6 +480,20 @@ def _place(blocks: Mapping[str, Block]) -> None:
         start += block.width
 
 
+def _weigh(
+    blocks: Mapping[str, Block],
+    read: Mapping[str, Sequence[Any]],
+    folds: Sequence[int],
+    labels: Sequence[Any],
+    schema: Schema,
+) -> Schema:
+    """Multiply the blocks' weights by what the labels say of them; the schema with these weights."""
+    found = {name: block.rows(read[name], folds) for name, block in blocks.items() if block.width}
+    for name, factor in factors_by_labels(found, labels).items():
+        blocks[name].weight *= factor
+    return schema.weighted({name: block.weight for name, block in blocks.items()})
+
+
 def _canonical(value: Any) -> Any:
     """1 and 1.0 are one number, whichever of them a data frame made of it."""
     if isinstance(value, float) and value == int(value):
@@ -498,7 +523,7 @@ def _orders(items: Any) -> dict[str, list[Any]]:
 def records_embedder(
     *,
     schema: Any = "auto",
-    weights: Mapping[str, float] | None = None,
+    weights: Mapping[str, float] | Literal["labels"] | None = None,
     unknown: Unknown = "refuse",
     sample: int = SAMPLE,
     seed: int = 0,
@@ -506,8 +531,9 @@ def records_embedder(
     """One that has to see records first.
 
     schema: "auto", or a dict of field names to kinds, each a name or a dict of `kind`, its options, and perhaps `weight` and
-    `from`, the record's key. weights: field → 0 or more; it multiplies what the field adds to the squared distance.
-    unknown: fields that the schema does not know are refused or ignored. sample, seed: the most records that are learned from.
+    `from`, the record's key. weights: field → 0 or more; it multiplies what the field adds to the squared distance. Or "labels":
+    fit finds the weights by which neighbours have the same label. unknown: fields that the schema does not know are refused or
+    ignored. sample, seed: the most records that are learned from.
     """
     return RecordsEmbedder(schema=schema, weights=weights, unknown=unknown, sample=sample, seed=seed)
 
