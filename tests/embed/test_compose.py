@@ -84,7 +84,7 @@ def test_queries_reach_each_part_as_queries(default: Any) -> None:
 
 
 def test_an_ensemble_is_found_again_by_its_name(tmp_path: Path, default: Any) -> None:
-    small = reduce("default", 8, method="random")
+    small = reduce("default", 3).fit(TEXTS)
     assert concat("default", small).reopened_by is None
     small.save(tmp_path / "small")
     made = concat("default", small, weights=[2, 1])

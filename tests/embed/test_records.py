@@ -343,6 +343,8 @@ def test_kinds_are_inferred_from_values() -> None:
     found = inferred(rows)
     assert {name: spec["kind"] for name, spec in found.items()} == {name: kind for name, (_, kind) in columns.items()}
     assert found["way"]["unit"] == "km"
+    mixed = inferred([{"way": way} for way in (3, "2 mi", "5 km", (7, "km"), 4.5)])
+    assert mixed["way"]["unit"] == "km"
     assert all(one.why for one in found.fields.values())
     with pytest.raises(InvalidOption, match=r"'x' has values of the types complex, of which no kind"):
         inferred([{"x": 1j}])

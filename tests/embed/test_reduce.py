@@ -164,6 +164,10 @@ def test_a_random_projection_is_scikit_learn_s_and_needs_no_data() -> None:
     np.testing.assert_allclose(made.embed(ITEMS), expected, atol=1e-4)
     assert made.identity.fingerprint == reduce(Digits(), 16, method="random", seed=4).fit(ITEMS).identity.fingerprint
     assert made.identity.fingerprint != reduce(Digits(), 16, method="random", seed=5).identity.fingerprint
+    named = adjoin.embedder("reduce", embedder="default", dim=16, method="random", seed=4)
+    assert isinstance(named, ReducedEmbedder)
+    assert named.reopened_by is not None
+    assert adjoin.embedder(named.reopened_by).identity.fingerprint == named.identity.fingerprint
     sparse = reduce(Digits(), 48, method="sparse")
     for one in (sparse, reduce(Digits(), 48, method="random")):  # distances on average (Johnson and Lindenstrauss)
         ratios = (distances(one.embed(ITEMS)) + np.eye(300)) / (distances(DIGITS) + np.eye(300))

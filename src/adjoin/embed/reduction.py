@@ -7,6 +7,7 @@ in bounded memory, further data join without the first, and the result is that o
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 from collections.abc import Iterable, Mapping, Sequence, Sized
@@ -109,7 +110,7 @@ class ReducedEmbedder:
         self._mean: Array | None = None
         self._chosen: Chosen | None = None
         self._identity: Identity | None = None
-        self.reopened_by: str | None = None
+        self.reopened_by: str | None = self._name_without_data()
 
     @property
     def inner(self) -> Embedder:
@@ -208,8 +209,16 @@ class ReducedEmbedder:
         )
         self._matrix, self._mean, self._chosen = made
         self._sums, self._sample, self._seen = (sums if exact else None), sample, seen + done
-        self._identity = self.reopened_by = None
+        self._identity, self.reopened_by = None, self._name_without_data()
         return self
+
+    def _name_without_data(self) -> str | None:
+        """The name by which a reduction that no data decide is found again."""
+        inner = getattr(self._inner, "reopened_by", None)
+        if inner is None or self._center or self._wanted["dim"] is None or self._method in ("pca", "svd"):
+            return None
+        options = {"embedder": inner, "dim": self._wanted["dim"], "method": self._method, "seed": self._seed}
+        return f"{FAMILY} {json.dumps(options, ensure_ascii=False, sort_keys=True)}"
 
     def _made(self, data: Sums | Array, sample: Sequence[Floats]) -> tuple[Array, Array | None, Chosen]:
         """The matrix, what is subtracted before it, and how its dimension was chosen."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
@@ -13,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 from adjoin.embed import saved
 from adjoin.embed.base import check_kind
 from adjoin.embed.identity import Identity
+from adjoin.embed.records.block import Block
 from adjoin.embed.records.categories import FOLDS, Category
 from adjoin.embed.records.explain import Contribution, Explanation
 from adjoin.embed.records.fields import Ignored
 from adjoin.embed.records.kind import Kind as FieldKind
 from adjoin.embed.records.rows import as_record, rows_of, to_json
+from adjoin.embed.records.sample import Sample
 from adjoin.embed.records.schema import Schema, checked, inferred
 from adjoin.embed.records.texts import Text
 from adjoin.embed.records.weighing import factors_by_labels
@@ -43,63 +44,6 @@ SAMPLE: Final = 100_000
 
 Unknown: TypeAlias = Literal["refuse", "ignore"]
 UNKNOWN: Final = ("refuse", "ignore")
-
-
-class Block:
-    """One field's columns in the vector: what its kind gives, around its mean, and a last one that says it is missing.
-
-    What is missing stands at the mean, and its signal is as long as a known value lies from the mean on average (root mean
-    square). So a missing value is as far from the known ones as they are from each other on average.
-    """
-
-    def __init__(self, kind: FieldKind, weight: float, start: int = 0) -> None:
-        self.kind, self.weight, self.start = kind, weight, start
-        self.mean: NDArray[Any] | None = None
-        self.signal = 1.0
-        self.scale = 1.0
-
-    @property
-    def width(self) -> int:
-        assert self.mean is not None
-        return 0 if isinstance(self.kind, Ignored) else len(self.mean) + 1
-
-    @property
-    def columns(self) -> slice:
-        return slice(self.start, self.start + self.width)
-
-    def learn(self, values: Sequence[Any], labels: Sequence[Any] | None, folds: Sequence[int]) -> None:
-        """values: as read, None where there is none. The scale makes the mean squared distance of two records 1 in this block.
-
-        Of n records, that is twice the variance summed over the columns; a field that is the same in all keeps its own scale.
-        """
-        import numpy as np
-
-        known = [place for place, value in enumerate(values) if value is not None]
-        given = [values[place] for place in known]
-        its_folds = [folds[place] for place in known]
-        self.kind.learn(given, None if labels is None else [labels[place] for place in known], its_folds)
-        rows = self.kind.rows(given, its_folds)
-        self.mean = np.asarray(rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1]), np.float64)
-        variance = float(rows.var(axis=0).sum()) if len(rows) else 0.0
-        share = len(known) / len(values)
-        self.signal = variance**0.5 or 1.0
-        total = share * variance + self.signal**2 * share * (1 - share)
-        self.scale = float((2 * (total if total > 1e-18 else 1.0)) ** -0.5)
-
-    def rows(self, values: Sequence[Any], folds: Sequence[int]) -> NDArray[Any]:
-        """Shape (len(values), width)."""
-        import numpy as np
-
-        assert self.mean is not None
-        known = [place for place, value in enumerate(values) if value is not None]
-        found = np.zeros((len(values), len(self.mean) + 1))
-        found[:, -1] = self.signal
-        if known:
-            rows = self.kind.rows([values[place] for place in known], [folds[place] for place in known])
-            found[known, :-1] = rows - self.mean
-            found[known, -1] = 0.0
-        scaled: NDArray[Any] = found[:, : self.width] * (self.scale * self.weight**0.5)
-        return scaled
 
 
 class RecordsEmbedder:
@@ -134,7 +78,7 @@ class RecordsEmbedder:
         self._unknown: Unknown = unknown
         self._most = sample
         self._seed = seed
-        self._sample: _Sample | None = None
+        self._sample: Sample | None = None
         self._schema: Schema | None = None
         self._blocks: dict[str, Block] = {}
         self._identity: Identity | None = None
@@ -205,7 +149,7 @@ class RecordsEmbedder:
         labels: one a record, for fields that are encoded by them.
         Raises InvalidContent naming the record and the field, InvalidInput for no record or labels of another number.
         """
-        self._sample = _Sample(self._most, self._seed)
+        self._sample = Sample(self._most, self._seed)
         return self._learn(items, labels, progress)
 
     def partial_fit(
@@ -220,7 +164,7 @@ class RecordsEmbedder:
                 "the records that this embedder learned from are not in its folder. Call fit with all of them."
             )
         if self._sample is None:
-            self._sample = _Sample(self._most, self._seed)
+            self._sample = Sample(self._most, self._seed)
         return self._learn(items, labels, progress)
 
     def _learn(self, items: Any, labels: Sequence[Any] | None, progress: Progress | None) -> Self:
@@ -396,46 +340,6 @@ class RecordsEmbedder:
     def __repr__(self) -> str:
         told = f"{len(self.schema)} fields, {self.dim} dimensions" if self._blocks else "not fitted"
         return f"RecordsEmbedder({told})"
-
-
-class _Sample:
-    """Records drawn evenly from a stream, with their positions and labels."""
-
-    def __init__(self, most: int, seed: int) -> None:
-        self._most = most
-        self._random = random.Random(seed)
-        self.rows: list[tuple[int, dict[str, Any], Any]] = []
-        self.seen = 0
-        self.labelled = False
-        self.orders: dict[str, Sequence[Any]] = {}
-
-    def copy(self) -> _Sample:
-        """So that a call that is refused leaves nothing behind."""
-        other = _Sample(self._most, 0)
-        other._random.setstate(self._random.getstate())
-        other.rows, other.seen, other.labelled = list(self.rows), self.seen, self.labelled
-        other.orders = dict(self.orders)
-        return other
-
-    def take(self, items: Any, labels: Sequence[Any] | None, schema: Schema | None) -> None:
-        if self.seen and self.labelled != (labels is not None):
-            raise InvalidInput("some calls gave labels and some did not. Give them with all records, or with none.")
-        given = None if labels is None else list(labels)
-        names = schema.sources if schema else None
-        count = 0
-        for item in rows_of(items):
-            if given is not None and count >= len(given):
-                raise InvalidInput(f"there are {len(given)} labels, and more records. Give one label for each.")
-            row = (count, as_record(item, count, names, names or ()), None if given is None else given[count])
-            if len(self.rows) < self._most:
-                self.rows.append(row)
-            elif (place := self._random.randrange(self.seen + 1)) < self._most:
-                self.rows[place] = row
-            count += 1
-            self.seen += 1
-        if given is not None and count < len(given):
-            raise InvalidInput(f"there are {len(given)} labels for {count} records. Give one label for each.")
-        self.labelled = labels is not None
 
 
 def _known_fields(record: Mapping[str, Any], position: int, schema: Schema, unknown: Unknown) -> dict[str, Any]:

@@ -270,6 +270,10 @@ def _kind_of(name: str, values: list[Any]) -> _Guess:
         )
     if all(isinstance(value, list | tuple) for value in values):
         return _list(name, values)
+    if any(_has_known_unit(value) for value in values) and all(
+        _has_known_unit(value) or _reads(number_of, value) for value in values
+    ):
+        return _measures(values)
     if all(isinstance(value, str | int | float | bool) for value in values):
         if all(_reads(Number().read, value) for value in values):
             return _number(name, [number_of(value) for value in values])
@@ -318,8 +322,8 @@ def _text(name: str, values: list[str]) -> _Guess:
     if all(_reads(number_of, value) for value in values):
         kind, options, why = _number(name, [float(value) for value in values])
         return kind, options, f"{why}, written as text"
-    if all(measure_of(value)[1] is not None for value in values) and all(
-        _reads(canonical, measure_of(value)[1]) for value in values
+    if any(map(_has_known_unit, values)) and all(
+        _has_known_unit(value) or _reads(number_of, value) for value in values
     ):
         return _measures(values)
     if {value.casefold() for value in values} <= TRUE | FALSE and distinct == 2:
@@ -335,6 +339,12 @@ def _text(name: str, values: list[str]) -> _Guess:
     if distinct == len(values) >= IDENTIFIERS_FROM and words < 1.5:
         return Ignored, {}, "an identifier: every value differs"
     return _category(values, "")
+
+
+def _has_known_unit(value: Any) -> bool:
+    """Whether this is a number with a unit."""
+    number, unit = measure_of(value)
+    return unit is not None and _reads(number_of, number) and _reads(canonical, unit)
 
 
 def _measures(values: list[Any]) -> _Guess:
@@ -362,7 +372,7 @@ def _list(name: str, values: list[Any]) -> _Guess:
             return Place, {}, "its name, and pairs in the range of latitude and longitude"
         if min(lengths) >= _SERIES_FROM:
             return Run, {}, f"lists of {min(lengths)} numbers or more"
-    if all(len(value) == 2 and _is_number(value[0]) and isinstance(value[1], str) for value in full) and full:
+    if full and all(map(_has_known_unit, full)):
         return _measures(full)
     distinct = len({str(one) for value in values for one in value})
     return (
