@@ -588,6 +588,13 @@ def test_a_collection_of_records_is_searched_by_record_and_opens_again(tmp_path:
         assert again.search(stored, k=1)[0].id == "c"
 
 
+def test_a_difference_of_identities_names_the_field() -> None:
+    told = people().identity.differences(people(weights={"city": 2}).identity)
+    assert [line.split(":")[0] for line in told] == ["weights (SHA-256)", "field city"]
+    learned = people().identity.differences(records(schema=SCHEMA).fit(PEOPLE[:3]).identity)
+    assert learned[0].startswith("dim") or learned[0].startswith("weights")
+
+
 def test_it_is_an_embedder_of_records() -> None:
     embedder = people()
     assert isinstance(embedder, Embedder)

@@ -113,7 +113,10 @@ class RecordsEmbedder:
             described = {**settings, "schema": self._described()}
             self._identity = Identity(
                 self.reopened_by or FAMILY, FAMILY, self.dim, weights=saved.digest_of(FAMILY, described, arrays),
-                normalize=False, settings={"schema": self._described(), "unknown": self._unknown},
+                normalize=False, settings={
+                    "fields": list(self._blocks), "unknown": self._unknown,
+                    **{f"field {name}": spec for name, spec in self._described().items()},  # so that a difference names its field
+                },
             )  # fmt: skip
         return self._identity
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FACTORS: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 MOST_ROWS: Final = 800
 LEAST_ROWS: Final = 40
-PARTS: Final = 5
+PARTS: Final = 20
 NEIGHBOURS: Final = 10
 PASSES: Final = 3
 WORTH: Final = 0.005
