@@ -136,7 +136,7 @@ def test_values_with_units_are_converted() -> None:
     [
         ("km", "3 kg", "is a unit of mass, and this field is in 'km', of length"), ("km", (3, "parsecs"), "'parsecs' is not known"),
         (None, "3 km", "has a unit, and the field has none; say unit='km'"), ("km", "far", "is not a number"),
-        ("km", True, "is bool, not a number"), ("km", float("inf"), "is not finite"), ("km", 10**400, "not a number that a float"),
+        ("km", True, "is bool, not a number"), ("km", float("inf"), "is not finite"), ("km", 10**400, "is too large for a float"),
         ("km", [1, 2], "is list, not a number"),
     ],
 )  # fmt: skip

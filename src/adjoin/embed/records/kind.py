@@ -70,8 +70,10 @@ def number_of(value: Any) -> float:
         raise ValueError(f"{shown(value)} is {type(value).__name__}, not a number")
     try:
         number = float(value)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{shown(value)} is not a number that a float can hold") from None
+    except ValueError:
+        raise ValueError(f"{shown(value)} is not a number") from None
+    except OverflowError:
+        raise ValueError(f"{shown(value)} is too large for a float") from None
     if not math.isfinite(number):
         raise ValueError(f"{shown(value)} is not finite; leave the field out where there is no value")
     return number
