@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -216,6 +218,14 @@ def test_a_collection_of_several_fields_opens_again(tmp_path: Path, default: Any
         assert again.search("umbrella weather", k=1)[0].id == "rain"
         assert again.search({"title": "shares"}, k=1)[0].id == "stock"
         assert again.search({"title": "Cats"}, k=3)[0].content == {"title": "Cats", "body": "They sleep."}
+
+
+def test_the_functions_are_found_without_another_import() -> None:
+    code = (
+        "import adjoin; print(adjoin.embed.concat, adjoin.embed.weighted, adjoin.embed.function, adjoin.embed.reduce)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.count("<function ") == 4
 
 
 # ── Any function ─────────────────────────────────────────────────────────────────────────────────────────────────────

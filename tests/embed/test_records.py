@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import namedtuple
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -561,6 +562,18 @@ def test_more_records_join_as_if_all_had_come_at_once(tmp_path: Path) -> None:
     loaded = adjoin.embedder(at_once.save(tmp_path / "m"))
     with pytest.raises(Unsupported, match="are not in its folder"):
         loaded.partial_fit(rows)  # type: ignore[attr-defined]
+
+
+def test_without_scikit_learn_the_extra_is_named_and_loaded_ones_still_embed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = people()
+    before, path = embedder.embed(PEOPLE), embedder.save(tmp_path / "m")
+    for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(adjoin.errors.MissingExtra, match=r"pip install 'adjoin\[learn\]'"):
+        people()
+    np.testing.assert_array_equal(adjoin.embedder(path).embed(PEOPLE), before)
 
 
 def test_fit_tells_its_progress() -> None:
