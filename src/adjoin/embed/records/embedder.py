@@ -15,7 +15,6 @@ from adjoin.embed.identity import Identity
 from adjoin.embed.records.block import Block
 from adjoin.embed.records.categories import FOLDS, Category
 from adjoin.embed.records.explain import Contribution, Explanation
-from adjoin.embed.records.fields import Ignored
 from adjoin.embed.records.kind import Kind as FieldKind
 from adjoin.embed.records.rows import as_record, rows_of, to_json
 from adjoin.embed.records.sample import Sample
@@ -347,10 +346,9 @@ class RecordsEmbedder:
 
 def _known_fields(record: Mapping[str, Any], position: int, schema: Schema, unknown: Unknown) -> dict[str, Any]:
     """The record's fields that count. Raises InvalidContent for one that the schema does not know."""
-    counted = {key for one in schema.fields.values() if one.kind is not Ignored for key in one.source}
-    known = {key: value for key, value in record.items() if key in counted}
+    known = {key: value for key, value in record.items() if key in schema.counted}
     if unknown == "refuse" and len(known) < len(record):
-        others = sorted(set(record) - counted - set(schema.sources))
+        others = sorted(set(record) - set(schema.sources))
         if others:
             raise InvalidContent(
                 f"item {position} has the field {others[0]!r}, which the schema does not know. Known: {', '.join(schema.sources)}. "
@@ -362,16 +360,16 @@ def _known_fields(record: Mapping[str, Any], position: int, schema: Schema, unkn
 def _of(record: Mapping[str, Any], source: Sequence[str]) -> Any:
     """The field's value in the record; None where it or a part of it is missing."""
     values = [record.get(key) for key in source]
-    return None if None in values else values[0] if len(values) == 1 else values
+    return None if any(value is None for value in values) else values[0] if len(values) == 1 else values
 
 
 def _read(kind: FieldKind, schema: Schema, name: str, record: Mapping[str, Any], position: int) -> Any:
     source = schema.fields[name].source
-    values = [record.get(key) for key in source]
-    if any(value is None for value in values):
+    value = record.get(source[0]) if len(source) == 1 else _of(record, source)
+    if value is None:
         return None
     try:
-        return kind.read(values[0] if len(values) == 1 else values)
+        return kind.read(value)
     except ValueError as exc:
         if isinstance(exc, AdjoinError):
             raise

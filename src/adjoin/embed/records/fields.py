@@ -87,6 +87,8 @@ class Number(Kind):
         return given
 
     def read(self, value: Any) -> float:
+        if type(value) is float and math.isfinite(value):  # the common case, kept cheap
+            return value
         raw, unit = measure_of(value)
         if unit is None:
             return number_of(raw)

@@ -16,6 +16,7 @@ from adjoin.errors import InvalidContent
 LATITUDES: Final = ("lat", "latitude")
 LONGITUDES: Final = ("lon", "lng", "long", "longitude")
 _MEASURE: Final = frozenset({"value", "unit"})
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
 
 
 def is_frame(items: object) -> bool:
@@ -110,13 +111,14 @@ def _is_record_object(item: object) -> bool:
 
 def is_missing(value: object) -> bool:
     """Whether this says that there is no value: None, NaN, pandas' NA and NaT, text of white space alone."""
-    if value is None:
-        return True
+    kind_of = type(value)
+    if value is None or kind_of is int or kind_of is bool:
+        return value is None
     if isinstance(value, str):
         return not value.strip()
     if isinstance(value, float | Decimal):
         return math.isnan(value)
-    kind = type(value).__name__
+    kind = kind_of.__name__
     if kind in ("NAType", "NaTType", "MaskedConstant"):
         return True
     return kind in ("float32", "float16", "float64", "datetime64", "longdouble") and bool(value != value)
@@ -124,6 +126,8 @@ def is_missing(value: object) -> bool:
 
 def plain(value: Any) -> Any:
     """The value as Python's own types; text in NFC, so that Hangul is one text however it was typed."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, str):
         return unicodedata.normalize("NFC", str.__str__(value))
     if type(value).__module__ == "numpy":

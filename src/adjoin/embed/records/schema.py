@@ -77,6 +77,12 @@ class Schema(Mapping[str, Mapping[str, Any]]):
     def __init__(self, fields: Mapping[str, Field]) -> None:
         self.fields: Final = {name: one.spelled_out() for name, one in fields.items()}
         self._refuse_shared_sources()
+        self.sources: Final = [key for one in self.fields.values() for key in one.source]
+        """The keys that a record may have, in order."""
+        self.counted: Final = frozenset(
+            key for one in self.fields.values() if one.kind is not Ignored for key in one.source
+        )
+        """Those of them that are not ignored."""
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         one = self.fields[name]
@@ -92,11 +98,6 @@ class Schema(Mapping[str, Mapping[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.fields)
-
-    @property
-    def sources(self) -> list[str]:
-        """The keys that a record may have, in order."""
-        return [key for one in self.fields.values() for key in one.source]
 
     def weighted(self, weights: Mapping[str, float]) -> Schema:
         """The same with these weights. Raises InvalidOption for a field that there is not."""
