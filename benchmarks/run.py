@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named, and writes what they print to docs/benchmarks.md with the machine and versions.
 
-python benchmarks/run.py [startup embedding senses add tail filters indexes calibration reindex drills open parallel size growth peers]
+python benchmarks/run.py [NAME …], the names being those of BENCHMARKS below
 
 The last five make real data once (benchmarks/peers/datasets.py), and the last installs other databases into environments of
 their own below .cache/: together they take hours on two cores.
@@ -23,6 +23,8 @@ RESULTS = HERE / "results"
 BENCHMARKS = {
     "startup": "Starting",
     "embedding": "Embedding with the default model",
+    "records": "Records: a left-out field by its neighbours",
+    "reduce": "Fewer dimensions",
     "add": "Storing",
     "tail": "Exact search",
     "filters": "Filters on sealed rows",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from adjoin._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from adjoin import embed as embed
     from adjoin import errors as errors
     from adjoin import evaluate as evaluate
     from adjoin import index as index
@@ -46,7 +47,7 @@ _ROOMS = {
     "Hit": "types", "Hits": "types", "Item": "types", "Like": "types", "Origin": "types",
 }  # fmt: skip
 
-_MODULES = ("errors", "evaluate", "index", "testing")  # so that `adjoin.index.MinHash` needs no second import
+_MODULES = ("embed", "errors", "evaluate", "index", "testing")  # so that `adjoin.index.MinHash` needs no second import
 
 __all__ = ["__version__", *_ROOMS, *_MODULES]
 

@@ -45,6 +45,28 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             languages="Korean, English",
             files=("e5-small",),
         ),
+        "records": Family(
+            "adjoin.embed.records.embedder",
+            "records_embedder",
+            "dicts, rows and data frames, field by field",
+            extra="learn",
+            needs=("scikit-learn",),
+            load_saved="load_saved",
+        ),
+        "reduce": Family(
+            "adjoin.embed.reduction",
+            "reduced_embedder",
+            "another embedder's vectors in fewer dimensions",
+            extra="learn",
+            needs=("scikit-learn",),
+            load_saved="load_saved",
+        ),
+        "concat": Family(
+            "adjoin.embed.compose", "concat_embedder", "several embedders' vectors of one item, side by side"
+        ),
+        "weighted": Family(
+            "adjoin.embed.compose", "weighted_embedder", "several fields of one item, each by its embedder"
+        ),
     }
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""
