@@ -371,8 +371,10 @@ def test_what_cannot_be_embedded_is_named_and_the_rest_is_stored(tmp_path: Path)
     texts = [f"text {'x' * n}" if n % 97 else f"bad {n}" for n in range(600)]
     with adjoin.open(tmp_path / "s") as db:
         rows = db.collection("rows", embedder=Lengths(), metric="euclidean")
-        with pytest.raises(InvalidContent):
+        with pytest.raises(InvalidContent, match="item 0 is bad"):
             rows.add(texts, ids=range(600))
+        with pytest.raises(InvalidContent, match="item 388 is bad"):  # in the call, not in a batch of those to embed
+            rows.add([f"y{n}" if n < 388 else text for n, text in enumerate(texts)], ids=range(600))
         assert rows.count() == 0
         refused: list[Any] = []
         ids = rows.add(texts, ids=range(600), on_refused=refused.append)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 EMBED_ROWS = 256  # texts embedded between two looks at the clock
 GIVEN_ROWS = 32_768  # a call of so many rows is written at once; a longer one is spooled first
 
+_ITEM = re.compile(r"\bitem (\d+)\b")
 OnRefused = Callable[[Refused], None]
 
 GetEmbedder = Callable[[], "Embedder | None"]
@@ -171,7 +174,8 @@ def batches(
     done = 0
     for block in blocks(items):
         if on_refused is None:
-            yield batch(block, spec, engine, embedder, tally)
+            with _numbered(range(done, done + len(block))):
+                yield batch(block, spec, engine, embedder, tally)
         else:
             yield batch_of_embeddable(block, spec, engine, embedder, tally, done, on_refused)
         done += len(block)
@@ -330,7 +334,8 @@ def _embed(
     for n in texts:
         if hashes.get(n) not in known:
             new.setdefault(hashes.get(n, n), n)
-    computed = _computed([texts[n] for n in new.values()], spec, embedder) if new else None
+    with _numbered(list(new.values())):
+        computed = _computed([texts[n] for n in new.values()], spec, embedder) if new else None
     place = {key: row for row, key in enumerate(new)}
     for n in texts:
         held = known.get(hashes[n]) if n in hashes else None
@@ -355,6 +360,20 @@ def _computed(texts: Sequence[Content], spec: CollectionSpec, embedder: Embedder
             check_vectors(
                 vector, dim=spec.dim, metric=spec.metric, what=f"the embedder's vector of {shown(text, 60)!r}"
             )
+        raise
+
+
+@contextlib.contextmanager
+def _numbered(places: Sequence[int]) -> Iterator[None]:
+    """Where an error says `item N`, let N be that item's place outside: places[N]."""
+    try:
+        yield
+    except (InvalidInput, UnreadableFile) as exc:
+        if exc.args and isinstance(exc.args[0], str):
+            number = _ITEM.search(exc.args[0])
+            if number and int(number[1]) < len(places):
+                said = exc.args[0]
+                exc.args = (f"{said[: number.start(1)]}{places[int(number[1])]}{said[number.end(1) :]}", *exc.args[1:])
         raise
 
 

@@ -49,6 +49,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "adjoin.embed.records.embedder",
             "records_embedder",
             "dicts, rows and data frames, field by field",
+            takes="record",
             extra="learn",
             needs=("scikit-learn",),
             load_saved="load_saved",
@@ -65,7 +66,10 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "adjoin.embed.compose", "concat_embedder", "several embedders' vectors of one item, side by side"
         ),
         "weighted": Family(
-            "adjoin.embed.compose", "weighted_embedder", "several fields of one item, each by its embedder"
+            "adjoin.embed.compose",
+            "weighted_embedder",
+            "several fields of one item, each by its embedder",
+            takes="record",
         ),
     }
 )
@@ -153,12 +157,17 @@ def _loaded(path: Path, options: dict[str, Any]) -> Embedder:
 
 def _made(make: Callable[..., Embedder], options: dict[str, Any], *args: object) -> Embedder:
     """make(*args, **options), its options being the keywords that it has."""
-    known = [
-        parameter.name
+    known = {
+        parameter.name: parameter.default is inspect.Parameter.empty
         for parameter in inspect.signature(make).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
+    }
     _refuse(options, tuple(known))
+    missing = [name for name, needed in known.items() if needed and name not in options]
+    if missing:
+        raise InvalidOption(
+            f"this embedder needs {', '.join(name + '=' for name in missing)}. It takes: {', '.join(known)}."
+        )
     return make(*args, **options)
 
 
