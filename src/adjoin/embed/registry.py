@@ -35,6 +35,25 @@ class Family:
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "default": Family("adjoin.embed.default", "default_embedder", "Korean and English text"),
+        "counts": Family(
+            "adjoin.embed.vectorspace",
+            "counts",
+            "how often each term stands in a text",
+            "learn",
+            ("sklearn",),
+            "load_space",
+        ),
+        "tfidf": Family(
+            "adjoin.embed.vectorspace",
+            "tfidf",
+            "terms weighed by how rare they are",
+            "learn",
+            ("sklearn",),
+            "load_space",
+        ),
+        "lsa": Family(
+            "adjoin.embed.vectorspace", "lsa", "TF-IDF reduced to a few dimensions", "learn", ("sklearn",), "load_lsa"
+        ),
     }
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""
