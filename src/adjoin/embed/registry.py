@@ -54,6 +54,20 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
         "lsa": Family(
             "adjoin.embed.vectorspace", "lsa", "TF-IDF reduced to a few dimensions", "learn", ("sklearn",), "load_lsa"
         ),
+        "word2vec": Family(
+            "adjoin.embed.words",
+            "word2vec",
+            "words and sentences, trained or from a file",
+            "words",
+            ("gensim",),
+            "load_words",
+        ),
+        "fasttext": Family(
+            "adjoin.embed.words", "fasttext", "words of parts: unknown ones too", "words", ("gensim",), "load_words"
+        ),
+        "glove": Family(
+            "adjoin.embed.words", "glove", "words by what stands beside them", "words", ("scipy",), "load_words"
+        ),
     }
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""

@@ -9,6 +9,8 @@ from typing import Any, Final
 from adjoin.errors import InvalidContent
 
 CHUNK: Final = 1000
+LINE: Final = 10_000
+"""Words in a line of a Spool; the most that gensim reads of one."""
 
 
 def texts_of(items: Iterable[Any]) -> Iterator[str]:
@@ -45,31 +47,34 @@ def chunks(texts: Iterable[str], size: int = CHUNK, characters: int = 1_000_000)
 class Spool:
     """Lists of words that can be read again and again: one a line in a temporary file, which `close` removes.
 
-    Words hold no white space. `len` is the number of lists. Reading costs the bytes, not the analysis.
+    Words hold no white space and are not empty. `texts` is the number of lists, `words` that of words in them. A list of
+    more than LINE words takes several lines, since gensim reads no further in one.
     """
 
     def __init__(self) -> None:
         self._file = tempfile.NamedTemporaryFile("w+", encoding="utf-8", suffix=".adjoin-words", newline="\n")  # noqa: SIM115
-        self._count = 0
+        self.texts = 0
+        self.words = 0
 
     @property
     def path(self) -> str:
         return self._file.name
 
-    def __len__(self) -> int:
-        return self._count
+    def add(self, words: list[str]) -> None:
+        for start in range(0, len(words), LINE):
+            self._file.write(" ".join(words[start : start + LINE]) + "\n")
+        self.texts += 1
+        self.words += len(words)
 
-    def add(self, words: Iterable[str]) -> None:
-        self._file.write(" ".join(words) + "\n")
-        self._count += 1
-
-    def done(self) -> None:
+    def flush(self) -> None:
+        """Bring all lines to the file, for one that reads it by its path."""
         self._file.flush()
 
     def __iter__(self) -> Iterator[list[str]]:
+        self.flush()
         with open(self.path, encoding="utf-8", newline="\n") as file:
             for line in file:
-                yield line[:-1].split(" ") if line != "\n" else []
+                yield line[:-1].split(" ")
 
     def close(self) -> None:
         self._file.close()

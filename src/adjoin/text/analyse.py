@@ -24,8 +24,8 @@ Units: TypeAlias = Literal["word", "char", "char_wb"]
 
 WORDS: Final = r"\b\w\w+\b"
 """Two or more letters or digits: scikit-learn's `token_pattern`."""
-ALL_WORDS: Final = r"\w+(?:['’]\w+)*|[\u2600-\u27bf\U0001f000-\U0001faff]"
-"""Every word, with what an apostrophe joins to it, and every emoji."""
+ALL_WORDS: Final = r"\w+|[\u2600-\u27bf\U0001f000-\U0001faff]"
+"""Every word, and every emoji."""
 KOREAN: Final = get_args(Korean)
 UNITS: Final = get_args(Units)
 

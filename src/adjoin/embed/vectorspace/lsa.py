@@ -6,7 +6,7 @@ merged as in Řehůřek, "Subspace tracking for latent semantic analysis", ECIR 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,11 +19,10 @@ from adjoin.embed.vectorspace.options import Empty, Options, analyser_of, learn,
 from adjoin.embed.vectorspace.space import Term, VectorSpace
 from adjoin.embed.vectorspace.statistics import Statistics
 from adjoin.errors import InvalidOption, Unsupported
-from adjoin.text.analyse import WORDS, Analyser
+from adjoin.text.analyse import WORDS, Analyser, Korean, Units
 from adjoin.types import Content, Kind, Progress
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from adjoin.types import Floats
@@ -34,12 +33,12 @@ def lsa(
     dim: int = 100,
     normalize: bool = True,
     seed: int = 0,
-    analyzer: str = "word",
+    analyzer: Units = "word",
     ngram_range: tuple[int, int] = (1, 1),
     token_pattern: str = WORDS,
     lowercase: bool = True,
     stop_words: str | Iterable[str] | None = None,
-    korean: str = "auto",
+    korean: Korean = "auto",
     min_df: int | float = 1,
     max_df: int | float = 1.0,
     max_features: int | None = None,
@@ -168,7 +167,7 @@ class LSA(VectorSpace):
 
     def _counted_matrix(self, items: Iterable[Content], progress: Progress | None) -> tuple[Statistics, Any]:
         counted = Statistics()
-        total = len(items) if hasattr(items, "__len__") else None
+        total = len(items) if isinstance(items, Sized) else None
         parts = []
         for chunk in chunks(texts_of(items)):
             parts.append(self._count_chunk(counted, [self.analyser.terms(text) for text in chunk]))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from numbers import Integral, Real
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from adjoin.errors import InvalidOption, MissingExtra
-from adjoin.text.analyse import Analyser
+from adjoin.text.analyse import Analyser, Korean, Units
 
 Norm: TypeAlias = Literal["l1", "l2"] | None
 Empty: TypeAlias = Literal["zero", "refuse", "apart"]
@@ -41,15 +40,15 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("min_df", "max_df"):
             value = getattr(self, name)
-            whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
-            share = isinstance(value, Real) and not isinstance(value, Integral | bool) and 0 <= value <= 1
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            share = isinstance(value, float) and 0 <= value <= 1
             if not (whole or share):
                 raise InvalidOption(
                     f"{name} must be a whole number of documents or a share from 0.0 to 1.0, not {value!r}."
                 )
         for name in ("max_features", "dim"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise InvalidOption(f"{name} must be a whole number of at least 1, or None, not {value!r}.")
         if self.norm not in NORMS:
             raise InvalidOption.unknown("norm", self.norm, ("l1", "l2", "None"))
@@ -66,12 +65,12 @@ class Options:
 
 def analyser_of(
     *,
-    analyzer: str,
+    analyzer: Units,
     ngram_range: tuple[int, int],
     token_pattern: str,
     lowercase: bool,
     stop_words: str | Iterable[str] | None,
-    korean: str,
+    korean: Korean,
 ) -> Analyser:
     """The analyser that scikit-learn's words describe."""
     try:
@@ -79,9 +78,13 @@ def analyser_of(
     except (TypeError, ValueError) as exc:
         raise InvalidOption(f"ngram_range must be (shortest, longest), not {ngram_range!r}.") from exc
     return Analyser(
-        units=analyzer, ngrams=(int(shortest), int(longest)), pattern=token_pattern, lowercase=lowercase,
-        korean=korean, stop_words=_stop_words(stop_words),
-    )  # type: ignore[arg-type]  # fmt: skip  # checked there
+        units=analyzer,
+        ngrams=(int(shortest), int(longest)),
+        pattern=token_pattern,
+        lowercase=lowercase,
+        korean=korean,
+        stop_words=_stop_words(stop_words),
+    )
 
 
 def _stop_words(given: str | Iterable[str] | None) -> tuple[str, ...]:

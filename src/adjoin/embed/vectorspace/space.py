@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -22,7 +22,7 @@ from adjoin.embed.strings import packed, unpacked
 from adjoin.embed.vectorspace.options import Empty, Norm, Options, analyser_of, learn, sparse
 from adjoin.embed.vectorspace.statistics import Statistics, count_matrix
 from adjoin.errors import InvalidContent, InvalidOption, NotFitted, Unsupported
-from adjoin.text.analyse import WORDS, Analyser, has_hangul, morpheme_version
+from adjoin.text.analyse import WORDS, Analyser, Korean, Units, has_hangul, morpheme_version
 from adjoin.types import Content, Kind, Progress, shown
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class Term(NamedTuple):
 
 def counts(
     *,
-    analyzer: str = "word",
+    analyzer: Units = "word",
     ngram_range: tuple[int, int] = (1, 1),
     token_pattern: str = WORDS,
     lowercase: bool = True,
     stop_words: str | Iterable[str] | None = None,
-    korean: str = "auto",
+    korean: Korean = "auto",
     min_df: int | float = 1,
     max_df: int | float = 1.0,
     max_features: int | None = None,
@@ -69,12 +69,12 @@ def counts(
 
 def tfidf(
     *,
-    analyzer: str = "word",
+    analyzer: Units = "word",
     ngram_range: tuple[int, int] = (1, 1),
     token_pattern: str = WORDS,
     lowercase: bool = True,
     stop_words: str | Iterable[str] | None = None,
-    korean: str = "auto",
+    korean: Korean = "auto",
     min_df: int | float = 1,
     max_df: int | float = 1.0,
     max_features: int | None = None,
@@ -126,7 +126,10 @@ class VectorSpace:
         self.reopened_by = self._stateless_name()
         self._statistics = Statistics()
         self._fitted = False
-        self._forget_columns()
+        self._chosen: dict[str, int] | None = None
+        self._chosen_df: NDArray[np.int64] | None = None
+        self._idf: NDArray[np.float64] | None = None
+        self._identity: Identity | None = None
 
     # ── What it is ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,10 +267,7 @@ class VectorSpace:
         return self._chosen
 
     def _forget_columns(self) -> None:
-        self._chosen: dict[str, int] | None = None
-        self._chosen_df: NDArray[np.int64] | None = None
-        self._idf: NDArray[np.float64] | None = None
-        self._identity: Identity | None = None
+        self._chosen = self._chosen_df = self._idf = self._identity = None
 
     def _take(self, statistics: Statistics) -> None:
         """Make these counts ours; refused where no column would be left."""
@@ -280,7 +280,7 @@ class VectorSpace:
 
     def _counted(self, items: Iterable[Content], progress: Progress | None) -> Statistics:
         counted = Statistics()
-        total = len(items) if hasattr(items, "__len__") else None
+        total = len(items) if isinstance(items, Sized) else None
         for chunk in chunks(texts_of(items)):
             self._count_chunk(counted, [self.analyser.terms(text) for text in chunk])
             if progress:
@@ -406,7 +406,7 @@ class VectorSpace:
         return {"analyser": self.analyser.settings(), "options": asdict(self.options), "documents": self.documents}
 
     def _kept(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        arrays = {"df": self._statistics.df, "tf": self._statistics.tf}
+        arrays: dict[str, NDArray[Any]] = {"df": self._statistics.df, "tf": self._statistics.tf}
         if self.options.dim is None:
             arrays["terms"] = packed(self._statistics.columns)
         return self._settings(), arrays
