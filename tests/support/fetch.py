@@ -19,7 +19,7 @@ PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
 
 
 def main() -> None:
-    from tests.support import models, pairs, words  # which take CACHE from here
+    from tests.support import corpora, models, pairs, words  # which take CACHE from here
 
     if not (HELP / "done").exists():
         fetch_help()
@@ -33,6 +33,10 @@ def main() -> None:
         words.main()
     except subprocess.CalledProcessError as exc:
         print(f"{exc}: the tests that need real word vectors will be skipped", file=sys.stderr)
+    try:
+        corpora.main()
+    except subprocess.CalledProcessError as exc:
+        print(f"{exc}: the tests that learn from newsgroups will be skipped", file=sys.stderr)
 
 
 def fetch_help() -> None:

@@ -199,7 +199,7 @@ class LSA(VectorSpace):
                 f"{matrix.shape[0]} documents with {matrix.shape[1]} terms have no {self._dim} dimensions. "
                 f"Give more texts, or make it with dim={max(min(matrix.shape) - 1, 1)} or less."
             )
-        svd = learn("decomposition", "LSA").TruncatedSVD(self._dim, random_state=self._seed, n_iter=5)
+        svd = learn("decomposition", "LSA").TruncatedSVD(self._dim, algorithm="arpack", random_state=self._seed)
         svd.fit(matrix.astype(np.float64))
         self._components = np.ascontiguousarray(svd.components_, np.float32)
         self._strengths = np.asarray(svd.singular_values_, np.float32)

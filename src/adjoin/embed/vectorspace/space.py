@@ -181,13 +181,14 @@ class VectorSpace:
     def partial_fit(self, items: Iterable[Content], *, progress: Progress | None = None) -> Self:
         """Add documents, and the words that come with them. The result is that of one `fit` on all of them, in any order.
 
-        Raises InvalidContent naming the first item that is no text; nothing is changed then.
+        Raises InvalidContent naming the first item that is no text; nothing is changed then. Where min_df leaves no term
+        yet, `embed` says so.
         """
         counted = self._counted(items, progress)
         together = Statistics()
         together.add(self._statistics)
         together.add(counted)
-        self._take(together)
+        self._take(together, check=False)
         return self
 
     def remove(self, items: Iterable[Content]) -> Self:
@@ -269,9 +270,9 @@ class VectorSpace:
     def _forget_columns(self) -> None:
         self._chosen = self._chosen_df = self._idf = self._identity = None
 
-    def _take(self, statistics: Statistics) -> None:
-        """Make these counts ours; refused where no column would be left."""
-        if self.options.dim is None:
+    def _take(self, statistics: Statistics, *, check: bool = True) -> None:
+        """Make these counts ours; with `check` refused where no column would be left."""
+        if check and self.options.dim is None:
             chosen_columns(statistics, self.options)
         self._statistics = statistics
         self._fitted = True
