@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 COMMON_TEXTS: Final = 50_000
 """Texts that the common component is found from, evenly spread."""
-_GATHERED: Final = 100_000
 _SCORED: Final = 50_000
 
 
@@ -406,9 +405,10 @@ class WordEmbedder:
         built: dict[str, Floats] = {}
         for at, words in enumerate(documents):
             known = [row for row in map(rows.get, words) if row is not None]
-            for start in range(0, len(known), _GATHERED):
-                part = known[start : start + _GATHERED]
-                result[at] += self._weights[part] @ trained.vectors[part]
+            if known:  # each word once, so that a long text costs no more memory than the words it has
+                distinct, times = np.unique(np.array(known), return_counts=True)
+                shares = self._weights[distinct] * times.astype(np.float32)
+                result[at] = shares @ np.asarray(trained.vectors[distinct])
             number = len(known)
             if len(known) < len(words):
                 unknown = [word for word in words if word not in rows]

@@ -41,6 +41,8 @@ def format_of(path: Path) -> str:
         return "fasttext"
     header = _HEADER.match(first)
     if header is None:
+        if path.suffix == ".bin" and b"\0" in first + second:
+            return "fasttext"  # as it was before 2017, without a mark of its own
         if len(first.split()) < 2 or not _is_number(first.split()[-1]):
             raise UnreadableFile(
                 f"{path} is no file of word vectors: its first line is neither a header nor a word with numbers."

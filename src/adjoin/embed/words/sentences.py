@@ -43,8 +43,6 @@ def common_components(vectors: Floats, number: int) -> Floats:
 
 def without(vectors: Floats, common: Floats) -> Floats:
     """The vectors without their share in the common components."""
-    import numpy as np
-
-    if not len(common):
-        return vectors
-    return np.asarray(vectors - (vectors @ common.T) @ common, np.float32)
+    for direction in common:  # no matrix product: its rounding of a row depends on the other rows
+        vectors = vectors - (vectors * direction).sum(axis=1, keepdims=True) * direction
+    return vectors
