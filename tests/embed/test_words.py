@@ -246,6 +246,17 @@ def test_the_common_component_is_the_first_singular_vector() -> None:
     assert abs(first @ common_components(rows, 1)[0]) == pytest.approx(1, abs=1e-5)
 
 
+def test_texts_that_are_all_alike_keep_a_direction() -> None:
+    model = new("word2vec", min_count=1).fit(["one single sentence"] * 12)
+    vectors = model.embed(["one single sentence", "one"])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert model._common is not None
+    few = new("word2vec", min_count=1).fit(["one single sentence"] * 3)
+    assert few._common is None
+    with pytest.raises(InvalidContent, match="too few"):
+        few.fit_common(["one"] * 9)
+
+
 def test_plain_means_are_plain(texts: list[str]) -> None:
     model = new("word2vec", pooling="mean", normalize=False).fit(texts[:60])
     words = ["the", "government", "said"]
@@ -440,6 +451,8 @@ def test_a_file_that_is_not_there_or_unknown_formats_are_named(tmp_path: Path, t
         trained["glove"].write(tmp_path / "x", format="csv")
     with pytest.raises(InvalidOption, match="no file= was given"):
         adjoin.embedder("glove", format="glove")
+    with pytest.raises(InvalidOption, match="has vectors of 2 dimensions, and dim=3"):
+        adjoin.embedder("glove", file=tmp_path / "v.txt", dim=3)
     with pytest.raises(InvalidOption, match="no n-grams"):
         adjoin.embedder("fasttext", file=tmp_path / "v.txt")
 
@@ -592,3 +605,12 @@ def test_missing_gensim_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "gensim", None)
     with pytest.raises(ImportError, match=r"adjoin\[words\]"):
         new("word2vec").fit(["a text of words"] * 5)
+
+
+def test_the_page_s_examples_are_true() -> None:
+    import doctest
+
+    page = Path(__file__).parents[2] / "docs" / "embed-words.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried > 8
+    assert failed == 0

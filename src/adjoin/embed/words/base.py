@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 COMMON_TEXTS: Final = 50_000
 """Texts that the common component is found from, evenly spread."""
+LEAST_TEXTS: Final = 10
+"""From fewer, what is common to them is what they say."""
+ALL_COMMON: Final = 1e-3
+"""A text of which the common component leaves no more than this share keeps its vector as it is."""
 _SCORED: Final = 50_000
 
 
@@ -182,11 +186,18 @@ class WordEmbedder:
         return self
 
     def fit_common(self, items: Iterable[Content]) -> Self:
-        """Find the component that is common to these sentences and take it away from all: for vectors loaded from a file."""
+        """Find the component that is common to these sentences and take it away from all: for vectors loaded from a file.
+
+        `save` keeps it; the file alone does not bring it back. Raises InvalidContent for fewer than ten texts.
+        """
         self._ready()
         if self.settings.pooling != "sif":
             raise InvalidOption("pooling='mean' takes no common component away. Make the embedder with pooling='sif'.")
         texts = list(texts_of(items))
+        if len(texts) < LEAST_TEXTS:
+            raise InvalidContent(
+                f"{len(texts)} texts are too few to tell what is common to all; give at least {LEAST_TEXTS}."
+            )
         self._common = None
         vectors = self._means([self._analysed(text) for text in texts], None)
         self._common = common_components(vectors, self.settings.common)
@@ -253,7 +264,10 @@ class WordEmbedder:
         self._ready()
         vectors = self._means([self._analysed(text) for text in texts], texts)
         if self._common is not None and self.settings.pooling == "sif":
-            vectors = without(vectors, self._common)
+            rest = without(vectors, self._common)
+            # What is left of a text that has nothing else is rounding, and no direction.
+            left = np.linalg.norm(rest, axis=1) > ALL_COMMON * np.linalg.norm(vectors, axis=1)
+            vectors = np.where(left[:, None], rest, vectors)
         if self.settings.normalize:
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
             vectors = np.where(lengths > 1e-12, vectors / np.maximum(lengths, 1e-12), 0).astype(np.float32)
@@ -332,7 +346,7 @@ class WordEmbedder:
         self._known_digest = None
         self.reopened_by = None
         self._forget()
-        if settings.pooling == "sif" and settings.common:
+        if settings.pooling == "sif" and settings.common and texts.texts >= LEAST_TEXTS:
             every = max(texts.texts // COMMON_TEXTS, 1)
             sample = [joined(words, phrases) for words in islice(texts, 0, None, every)]
             self._common = common_components(self._means(sample, None), settings.common)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from adjoin.embed import saved
 from adjoin.embed.words.base import Trainer, WordEmbedder
@@ -17,12 +17,14 @@ from adjoin.embed.words.settings import Empty, Pooling, Settings, Unknown
 from adjoin.errors import InvalidOption
 from adjoin.text.analyse import ALL_WORDS, Analyser, Korean
 
+DIM: Final = 100
+
 
 def word2vec(
     *,
     file: str | Path | None = None,
     format: str = "auto",
-    dim: int = 100,
+    dim: int | None = None,
     algorithm: str = "skip-gram",
     window: int = 5,
     min_count: int = 5,
@@ -46,23 +48,24 @@ def word2vec(
     """Word2Vec: to be trained by `fit`, or with the vectors of a file.
 
     algorithm: "skip-gram" or "cbow". window: words to either side. negative: false words for a true one.
-    file: word2vec text or binary, or GloVe text; `format` names which where the file's start does not tell. The dimension is
-    the file's then. lowercase: fold the case; None: unless words of the file have capitals.
+    file: word2vec text or binary, or GloVe text; `format` names which where the file's start does not tell.
+    dim: 100 if None, or the file's. lowercase: fold the case; None: unless words of the file have capitals.
     workers: threads; 1 gives the same vectors each time. The other options are with Settings and Analyser.
     """
     settings = Settings(
-        "word2vec", _analyser(token_pattern, korean, lowercase), dim, window, min_count, epochs, seed, workers, pooling, a,
+        "word2vec", _analyser(token_pattern, korean, lowercase), DIM if dim is None else dim,
+        window, min_count, epochs, seed, workers, pooling, a,
         common, oov, empty, normalize, phrases, phrase_count, phrase_score,
         training={"skip_gram": _skip_gram(algorithm), "negative": _whole("negative", negative, 1)},
     )  # fmt: skip
-    return _made(settings, GensimTrainer(), file, format, lowercase)
+    return _made(settings, GensimTrainer(), file, format, lowercase, dim)
 
 
 def fasttext(
     *,
     file: str | Path | None = None,
     format: str = "auto",
-    dim: int = 100,
+    dim: int | None = None,
     algorithm: str = "skip-gram",
     window: int = 5,
     min_count: int = 5,
@@ -97,21 +100,22 @@ def fasttext(
     if longest < shortest:
         raise InvalidOption(f"max_n={max_n} must not be less than min_n={min_n}.")
     settings = Settings(
-        "fasttext", _analyser(token_pattern, korean, lowercase), dim, window, min_count, epochs, seed, workers, pooling, a,
+        "fasttext", _analyser(token_pattern, korean, lowercase), DIM if dim is None else dim,
+        window, min_count, epochs, seed, workers, pooling, a,
         common, oov, empty, normalize, phrases, phrase_count, phrase_score, jamo,
         training={
             "skip_gram": _skip_gram(algorithm), "negative": _whole("negative", negative, 1), "shortest": shortest,
             "longest": longest, "buckets": _whole("buckets", buckets, 1),
         },
     )  # fmt: skip
-    return _made(settings, GensimTrainer(), file, format, lowercase)
+    return _made(settings, GensimTrainer(), file, format, lowercase, dim)
 
 
 def glove(
     *,
     file: str | Path | None = None,
     format: str = "auto",
-    dim: int = 100,
+    dim: int | None = None,
     window: int = 10,
     min_count: int = 5,
     epochs: int = 25,
@@ -141,11 +145,12 @@ def glove(
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise InvalidOption(f"{name} must be a number above 0, not {value!r}.")
     settings = Settings(
-        "glove", _analyser(token_pattern, korean, lowercase), dim, window, min_count, epochs, seed, 1, pooling, a, common,
+        "glove", _analyser(token_pattern, korean, lowercase), DIM if dim is None else dim,
+        window, min_count, epochs, seed, 1, pooling, a, common,
         oov, empty, normalize, phrases, phrase_count, phrase_score,
         training={"x_max": float(x_max), "alpha": float(alpha), "learning_rate": float(learning_rate)},
     )  # fmt: skip
-    return _made(settings, GloveTrainer(), file, format, lowercase)
+    return _made(settings, GloveTrainer(), file, format, lowercase, dim)
 
 
 def load_words(path: Path, *, mapped: bool = False) -> WordEmbedder:
@@ -158,7 +163,7 @@ def load_words(path: Path, *, mapped: bool = False) -> WordEmbedder:
 
 
 def _made(
-    settings: Settings, trainer: Trainer, file: str | Path | None, format: str, lowercase: bool | None
+    settings: Settings, trainer: Trainer, file: str | Path | None, format: str, lowercase: bool | None, dim: int | None
 ) -> WordEmbedder:
     if file is None:
         if format != "auto":
@@ -170,6 +175,10 @@ def _made(
     trained, brought = read(path, format, settings)
     if settings.family == "fasttext" and trained.subwords is None and settings.oov == "subwords":
         raise InvalidOption(f"{path} holds whole words only and no n-grams. Load the .bin, or choose oov='skip'.")
+    if dim is not None and dim != trained.vectors.shape[1]:
+        raise InvalidOption(
+            f"{path} has vectors of {trained.vectors.shape[1]} dimensions, and dim={dim} was asked for. Leave dim out."
+        )
     if lowercase is None and any(word != word.casefold() for word in trained.words):
         settings = replace(settings, analyser=replace(settings.analyser, lowercase=False))
     settings = replace(settings, **{"dim": trained.vectors.shape[1], **brought})

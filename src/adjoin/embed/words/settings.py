@@ -32,7 +32,7 @@ class Settings:
     """Of the embedder and its training; the training of a family has a few more (`training`).
 
     pooling: "sif", words weighed by a / (a + share) and the first `common` components of the training texts taken away;
-    or "mean". oov: an unknown word is left out ("skip"), counts as a zero vector ("zero"), is built of its parts
+    from ten texts on; or "mean". oov: an unknown word is left out ("skip"), counts as a zero vector ("zero"), is built of its parts
     ("subwords", FastText alone), or is refused. empty: what a text without any known word gets, a zero vector or refusal.
     phrases: pairs of words seen phrase_count times with a score above phrase_score become one.
     """
