@@ -335,11 +335,14 @@ class WordEmbedder:
         settings: Settings | None = None,
     ) -> None:
         settings = settings or self.settings
-        with Spool() as spelled:
-            for words in texts:
-                words = joined(words, phrases)
-                spelled.add([taken_apart(word) for word in words] if settings.jamo else words)
-            trained = self._trainer.train(spelled, settings, before, progress)
+        if settings.jamo or phrases:
+            with Spool() as spelled:
+                for words in texts:
+                    words = joined(words, phrases)
+                    spelled.add([taken_apart(word) for word in words] if settings.jamo else words)
+                trained = self._trainer.train(spelled, settings, before, progress)
+        else:
+            trained = self._trainer.train(texts, settings, before, progress)
         self._trained = trained
         self._phrases = phrases
         self._common = None
