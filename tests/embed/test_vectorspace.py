@@ -162,6 +162,18 @@ def test_a_text_without_known_terms_gets_what_was_asked_for(texts: list[str]) ->
     assert vectors[1] @ vectors[0] == 0
 
 
+def test_a_collection_takes_a_model_that_refuses_unknown_terms(texts: list[str], tmp_path: Path) -> None:
+    model = space("tfidf", max_features=200, empty="refuse").fit(texts)
+    model.save(tmp_path / "model")
+    with adjoin.open(tmp_path / "store") as db:
+        rows = db.collection("news", embedder=model)
+        rows.add(texts[:5])
+        with pytest.raises(InvalidContent, match="has no term"):
+            rows.add(["zyzzyva"])
+    with adjoin.open(tmp_path / "store") as db:
+        assert db.collection("news").search(texts[3], k=1, recall=1.0)[0].content == texts[3]
+
+
 def test_a_collection_takes_what_has_a_direction_and_names_what_has_none(texts: list[str], tmp_path: Path) -> None:
     model = space("tfidf", max_features=300).fit(texts)
     model.save(tmp_path / "model")

@@ -597,6 +597,39 @@ def test_a_collection_keeps_its_word_model_and_names_texts_without_direction(
         assert db.collection("news").search(texts[7], k=1, recall=1.0)[0].content == texts[7]
 
 
+def test_a_collection_finds_the_file_of_its_words_again(model: Any, texts: list[str], tmp_path: Path) -> None:
+    file = model.write(tmp_path / "한글 vectors.txt")
+    with adjoin.open(tmp_path / "store") as db:
+        db.collection("news", embedder=adjoin.embedder("word2vec", file=file, pooling="mean")).add(texts[:10])
+    with adjoin.open(tmp_path / "store") as db:
+        assert db.collection("news").search(texts[7], k=1, recall=1.0)[0].content == texts[7]
+
+
+@pytest.mark.parametrize(("option", "family"), [("oov", "word2vec"), ("empty", "glove")])
+def test_a_collection_takes_a_model_that_refuses_unknown_words(
+    option: str, family: str, texts: list[str], tmp_path: Path
+) -> None:
+    refusing = new(family, min_count=1, **{option: "refuse"}).fit(texts[:30])
+    refusing.save(tmp_path / "model")
+    with adjoin.open(tmp_path / "store") as db:
+        db.collection("news", embedder=refusing).add(texts[:10])
+    with adjoin.open(tmp_path / "store") as db:
+        news = db.collection("news")
+        assert news.search(texts[7], k=1, recall=1.0)[0].content == texts[7]
+        with pytest.raises(InvalidContent, match="zyzzyva"):
+            news.add(["zyzzyva"])
+
+
+def test_threads_get_the_same_vectors(model: Any, texts: list[str]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    expected = model.embed(texts[:40])
+    model._forget()
+    with ThreadPoolExecutor(8) as pool:
+        for vectors in pool.map(lambda _: model.embed(texts[:40]), range(16)):
+            np.testing.assert_array_equal(vectors, expected)
+
+
 def test_missing_gensim_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

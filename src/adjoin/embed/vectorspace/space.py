@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from adjoin.embed import saved
 from adjoin.embed.base import check_kind, check_texts
-from adjoin.embed.identity import Identity
+from adjoin.embed.identity import CANARY_TEXTS, Identity
 from adjoin.embed.streams import chunks, texts_of
 from adjoin.embed.strings import packed, unpacked
 from adjoin.embed.vectorspace.options import Empty, Norm, Options, analyser_of, learn, sparse
@@ -142,6 +142,11 @@ class VectorSpace:
         if self._identity is None:
             self._identity = self._new_identity()
         return self._identity
+
+    @property
+    def canary_items(self) -> tuple[str, ...]:
+        """None where texts without known terms are refused: all that decides its vectors is in the digest of its weights."""
+        return () if self.options.empty == "refuse" else CANARY_TEXTS
 
     @property
     def documents(self) -> int:
