@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named, and writes what they print to docs/benchmarks.md with the machine and versions.
 
-python benchmarks/run.py [startup embedding add tail filters indexes calibration reindex drills open parallel size growth peers]
+python benchmarks/run.py [startup embedding words add tail filters indexes calibration reindex drills open parallel size growth peers]
 
 The last five make real data once (benchmarks/peers/datasets.py), and the last installs other databases into environments of
 their own below .cache/: together they take hours on two cores.
@@ -23,6 +23,7 @@ RESULTS = HERE / "results"
 BENCHMARKS = {
     "startup": "Starting",
     "embedding": "Embedding with the default model",
+    "words": "Words, trained",
     "add": "Storing",
     "tail": "Exact search",
     "filters": "Filters on sealed rows",
