@@ -25,6 +25,7 @@ BENCHMARKS = {
     "embedding": "Embedding with the default model",
     "records": "Records: a left-out field by its neighbours",
     "reduce": "Fewer dimensions",
+    "words": "Words, trained",
     "add": "Storing",
     "tail": "Exact search",
     "filters": "Filters on sealed rows",

@@ -19,7 +19,7 @@ PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
 
 
 def main() -> None:
-    from tests.support import models, pairs, tables, words  # which take CACHE from here
+    from tests.support import corpora, models, pairs, tables, words  # which take CACHE from here
 
     if not (HELP / "done").exists():
         fetch_help()
@@ -37,6 +37,10 @@ def main() -> None:
         tables.main()
     except subprocess.CalledProcessError as exc:
         print(f"{exc}: the tests that read real tables will be skipped", file=sys.stderr)
+    try:
+        corpora.main()
+    except subprocess.CalledProcessError as exc:
+        print(f"{exc}: the tests that learn from newsgroups will be skipped", file=sys.stderr)
 
 
 def fetch_help() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +48,7 @@ def known_embedders(*, measure: bool = True) -> list[Known]:
 
 
 def _known(name: str, family: Family, measure: bool) -> Known:
-    missing = [package for package in family.needs if not _is_installed(package)]
+    missing = [package for package in family.needs if find_spec(package) is None]
     trained = family.load_saved is not None
     dim, takes, speed = None, family.takes, None
     if not missing and not trained:
@@ -70,13 +70,6 @@ def _known(name: str, family: Family, measure: bool) -> Known:
         path.stat().st_size for folder in family.files for path in (_MODELS / folder).rglob("*") if path.is_file()
     )
     return Known(name, family.about, takes, not missing, trained, dim, family.languages, size, speed, get)
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        return bool(metadata.version(distribution))
-    except metadata.PackageNotFoundError:
-        return False
 
 
 def _speed(model: Any, items: Sequence[Content]) -> float:

@@ -21,7 +21,7 @@ class Family:
     """Embedders of one kind, by one name.
 
     module: has the function `make`, which gives a new one, and `load_saved(path, **options)` where it can be saved.
-    about: what it is for, in a few words. needs: packages beyond the base install. extra: what brings them.
+    about: what it is for, in a few words. needs: modules beyond the base install. extra: what brings them.
     takes: what its items are. files: its folders in embed/models.
     """
 
@@ -51,7 +51,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "dicts, rows and data frames, field by field",
             takes="record",
             extra="learn",
-            needs=("scikit-learn",),
+            needs=("sklearn",),
             load_saved="load_saved",
         ),
         "reduce": Family(
@@ -59,7 +59,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "reduced_embedder",
             "another embedder's vectors in fewer dimensions",
             extra="learn",
-            needs=("scikit-learn",),
+            needs=("sklearn",),
             load_saved="load_saved",
         ),
         "concat": Family(
@@ -70,6 +70,39 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "weighted_embedder",
             "several fields of one item, each by its embedder",
             takes="record",
+        ),
+        "counts": Family(
+            "adjoin.embed.vectorspace",
+            "counts",
+            "how often each term stands in a text",
+            "learn",
+            ("sklearn",),
+            "load_space",
+        ),
+        "tfidf": Family(
+            "adjoin.embed.vectorspace",
+            "tfidf",
+            "terms weighed by how rare they are",
+            "learn",
+            ("sklearn",),
+            "load_space",
+        ),
+        "lsa": Family(
+            "adjoin.embed.vectorspace", "lsa", "TF-IDF reduced to a few dimensions", "learn", ("sklearn",), "load_lsa"
+        ),
+        "word2vec": Family(
+            "adjoin.embed.words",
+            "word2vec",
+            "words and sentences, trained or from a file",
+            "words",
+            ("gensim",),
+            "load_words",
+        ),
+        "fasttext": Family(
+            "adjoin.embed.words", "fasttext", "words of parts: unknown ones too", "words", ("gensim",), "load_words"
+        ),
+        "glove": Family(
+            "adjoin.embed.words", "glove", "words by what stands beside them", "words", ("scipy",), "load_words"
         ),
     }
 )
