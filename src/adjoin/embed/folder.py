@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from adjoin.embed.hashes import sha256
 from adjoin.embed.identity import Identity
+from adjoin.embed.static import StaticEmbedder, is_static, static_folder
 from adjoin.embed.text import DEFAULT_MAX_TOKENS, POOLINGS, Parts, Pooling, TextEmbedder
 from adjoin.errors import InvalidOption, NotFound, UnreadableFile, Unsupported
 from adjoin.types import Kind
@@ -58,14 +59,18 @@ def folder_embedder(
     max_tokens: int | None = None,
     dim: int | None = None,
     workers: int | None = None,
-) -> TextEmbedder:
+) -> TextEmbedder | StaticEmbedder:
     """The encoder in that folder. Its files are hashed when its identity is first asked for.
 
     name: what reopens it; the folder's path if None. pooling: mean, cls or last. prompts: `document` and `query` → text
     put before each item. max_tokens: cut longer texts. dim: keep the first numbers only (for Matryoshka models).
     workers: texts at once; the cores for a graph, 1 for safetensors, whose NumPy uses the cores itself.
+    A static model, in the layout of Model2Vec or sentence-transformers, has neither pooling nor prompts nor workers.
     Raises NotFound for a file that is missing, InvalidOption, and Unsupported for modules that are not known.
     """
+    if is_static(folder):
+        _refuse_for_static(pooling=pooling, prompts=prompts, workers=workers)
+        return static_folder(folder, name=name, dim=dim, max_tokens=max_tokens)
     weights = _weights(folder)
     settings = _settings(folder, pooling, prompts, max_tokens, dim)
 
@@ -86,6 +91,12 @@ def folder_embedder(
         workers = 1
     parts = Parts(folder / "tokenizer.json", lambda: _encoder(weights, settings, pooling))
     return TextEmbedder(identity, parts, workers=workers)
+
+
+def _refuse_for_static(**options: object) -> None:
+    for option, given in options.items():
+        if given is not None:
+            raise InvalidOption(f"a static model has no {option}; dim and max_tokens can be chosen.")
 
 
 def _weights(folder: Path) -> list[Path]:
