@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.embed.base import Embedder, check_texts
 from adjoin.embed.static import MAX_TOKENS, StaticEmbedder, quantised, static_embedder, unknown_id
 from adjoin.errors import InvalidInput, InvalidOption, Unsupported
+from adjoin.types import Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 PIECES: Final = 30_000
 SIF: Final = 1e-3
 BATCH: Final = 256
-RATE: Final = 0.02
-CONTRAST: Final = 0.5
-TEMPERATURE: Final = 0.05
+RATE: Final = 0.004
 PATIENCE: Final = 3
 HELD_OUT: Final = 0.05
 MOST_HELD_OUT: Final = 2_000
@@ -78,6 +77,7 @@ def distil(
     teacher: Embedder,
     texts: Iterable[str] = (),
     *,
+    queries: Iterable[str] = (),
     dim: int = 256,
     vocabulary: int = PIECES,
     train: bool = True,
@@ -87,8 +87,8 @@ def distil(
 ) -> StaticEmbedder:
     """A static embedder that answers as the teacher does, hundreds of times as fast and less well.
 
-    texts: like those that it will embed; the teacher embeds each once. Without any, and `train=False`, it is plain and needs
-    a teacher with a tokenizer. dim: of the vectors, at most the teacher's. vocabulary: how many pieces at most: those of the
+    texts: like those that it will embed; the teacher embeds each once, as documents. queries: texts that it embeds as queries.
+    Without any, and `train=False`, the result is plain and needs a teacher with a tokenizer. dim: of the vectors, at most the teacher's. vocabulary: how many pieces at most: those of the
     teacher's tokenizer that the texts use most, or of one learned from the texts where it has none that can be cut.
     epochs: the most passes over the texts; it ends after three that brought nothing on texts held out.
     progress: called with (done, total) steps, of which the teacher's texts, the pieces, and each epoch's texts are one each.
@@ -100,15 +100,16 @@ def distil(
     import numpy as np
 
     began = time.perf_counter()
-    kept = check_texts(list(texts))
-    kept = [text for text in dict.fromkeys(kept) if text.strip()]
+    documents, asked = _different(texts), _different(queries)
+    kept = documents + asked
     _check(teacher, kept, dim, vocabulary, train, epochs)
     backend = _tokenizer(teacher, kept, vocabulary)
     ids = [np.asarray(encoded, dtype=np.int64) for encoded in _ids(backend, kept)]
-    steps = _Steps(progress, len(kept) + backend.get_vocab_size() + (epochs * len(kept) if train else 0))
+    spelt = _spelt(backend)
+    steps = _Steps(progress, len(kept) + len(spelt) + (epochs * len(kept) if train else 0))
 
-    of_pieces = _embedded(teacher, _spelt(backend), steps)
-    of_texts = _embedded(teacher, kept, steps)
+    of_pieces = _embedded(teacher, spelt, "document", steps)
+    of_texts = np.concatenate([_embedded(teacher, documents, "document", steps), _embedded(teacher, asked, "query", steps)])
     teacher_seconds = time.perf_counter() - began
     student = _Student(of_pieces, of_texts, ids, dim)
     cosines: list[float] = []
@@ -126,6 +127,11 @@ def distil(
     )  # fmt: skip
     most = min(MAX_TOKENS, getattr(teacher, "max_tokens", MAX_TOKENS))
     return static_embedder(quantised(student.vectors), backend.to_str(), report=report, max_tokens=most)
+
+
+def _different(texts: Iterable[str]) -> list[str]:
+    """Each text once, and none that is blank."""
+    return [text for text in dict.fromkeys(check_texts(list(texts))) if text.strip()]
 
 
 def _check(teacher: Embedder, texts: Sequence[str], dim: int, vocabulary: int, train: bool, epochs: int) -> None:
@@ -256,13 +262,13 @@ def _spelt(backend: Any) -> list[str]:
             for number in range(backend.get_vocab_size(with_added_tokens=True))]  # fmt: skip
 
 
-def _embedded(teacher: Embedder, texts: Sequence[str], steps: _Steps) -> Floats:
+def _embedded(teacher: Embedder, texts: Sequence[str], kind: Kind, steps: _Steps) -> Floats:
     import numpy as np
 
     vectors = np.empty((len(texts), teacher.dim), dtype=np.float32)
     for start in range(0, len(texts), AT_ONCE):
         part = texts[start : start + AT_ONCE]
-        vectors[start : start + AT_ONCE] = teacher.embed(part)
+        vectors[start : start + AT_ONCE] = teacher.embed(part, kind)
         steps.add(len(part))
     return _unit(vectors)
 
@@ -333,31 +339,31 @@ class _Student:
         """Mean cosine to the teacher."""
         import numpy as np
 
-        sums = self._sums(texts)[0]
-        lengths = np.maximum(np.linalg.norm(sums, axis=1), 1e-12)
-        return float((np.einsum("ij,ij->i", sums, self.targets[texts]) / lengths).mean())
+        cosines = []
+        for start in range(0, len(texts), BATCH):
+            part = texts[start : start + BATCH]
+            means = self._means(part)[0]
+            lengths = np.maximum(np.linalg.norm(means, axis=1), 1e-12)
+            cosines.append(np.einsum("ij,ij->i", means, self.targets[part]) / lengths)
+        return float(np.concatenate(cosines).mean())
 
-    def _sums(self, texts: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-        """Mean vectors (n, dim), all ids one after another, and the text (0…n-1) of each."""
+    def _means(self, texts: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64], Floats]:
+        """Mean vectors (n, dim), the pieces they are made of (m,), and how much of each is in each (n, m)."""
         import numpy as np
 
-        sums = np.zeros((len(texts), self.vectors.shape[1]), dtype=np.float32)
-        for row, text in enumerate(texts):
-            ids = self.ids[text]
-            if len(ids):
-                sums[row] = self.vectors.take(ids, axis=0).mean(axis=0)
-        flat = np.concatenate([self.ids[text] for text in texts])
-        return sums, flat, np.repeat(np.arange(len(texts)), [len(self.ids[text]) for text in texts])
+        lengths = [len(self.ids[text]) for text in texts]
+        touched, places = np.unique(np.concatenate([self.ids[text] for text in texts]), return_inverse=True)
+        shares = np.zeros((len(texts), len(touched)), dtype=np.float32)
+        np.add.at(shares, (np.repeat(np.arange(len(texts)), lengths), places), 1)
+        shares /= np.maximum(lengths, 1)[:, None]
+        return shares @ self.vectors[touched], touched, shares
 
     def _step(self, texts: NDArray[np.int64], moment: Floats, square: Floats, rate: float) -> None:
-        """One step of Adam on the pieces of these texts, with one second moment a row."""
+        """One step of Adam (Kingma and Ba, 2015) on the pieces of these texts, with one second moment a piece."""
         import numpy as np
 
-        means, flat, rows = self._sums(texts)
-        gradient = _gradient(means, self.targets[texts])
-        gradient /= np.bincount(rows, minlength=len(texts))[:, None]
-        touched, places = np.unique(flat, return_inverse=True)
-        changes = _summed(gradient, places, rows, len(touched))
+        means, touched, shares = self._means(texts)
+        changes = shares.T @ _gradient(means, self.targets[texts])
         moment[touched] = 0.9 * moment[touched] + 0.1 * changes
         square[touched] = 0.99 * square[touched] + 0.01 * np.einsum("ij,ij->i", changes, changes)
         size = np.sqrt(square[touched] / changes.shape[1]) + 1e-9
@@ -379,37 +385,13 @@ class _Student:
 
 
 def _gradient(means: Floats, targets: Floats) -> Floats:
-    """Of the loss by the means, (n, dim), where the loss is 1 - cosine, and CONTRAST times the cross entropy of telling
-    which of the batch's targets is a text's own, with the teacher's likenesses as the wanted shares."""
+    """Of the sum of 1 - cosine by the means, (n, dim). targets: of unit length."""
     import numpy as np
 
     lengths = np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-6)
     unit = means / lengths
-    by_unit = -targets
-    if CONTRAST:
-        wanted = _softmax(targets @ targets.T / TEMPERATURE)
-        found = _softmax(unit @ targets.T / TEMPERATURE)
-        by_unit = by_unit + CONTRAST * (found - wanted) @ targets
-    gradient: Floats = (by_unit - np.einsum("ij,ij->i", by_unit, unit)[:, None] * unit) / lengths
+    gradient: Floats = (np.einsum("ij,ij->i", targets, unit)[:, None] * unit - targets) / lengths
     return gradient
-
-
-def _softmax(scores: Floats) -> Floats:
-    import numpy as np
-
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Floats = raised / raised.sum(axis=1, keepdims=True)
-    return shares
-
-
-def _summed(gradient: Floats, places: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> Floats:
-    """For each piece the sum of the gradients of the texts it stands in, (count, dim)."""
-    from scipy.sparse import csr_matrix
-    import numpy as np
-
-    shares = csr_matrix((np.ones(len(rows), np.float32), (places, rows)), shape=(count, len(gradient)))
-    summed: Floats = shares @ gradient
-    return summed
 
 
 def sif_weights(counts: NDArray[Any]) -> Floats:
@@ -425,7 +407,3 @@ def sif_weights(counts: NDArray[Any]) -> Floats:
     else:
         shares = counts / counts.sum()
     return np.asarray(SIF / (SIF + shares), dtype=np.float32)
-
-
-def plain_report(report: DistilReport) -> DistilReport:
-    return replace(report, cosines=())

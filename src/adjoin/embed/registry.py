@@ -35,6 +35,15 @@ class Family:
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "default": Family("adjoin.embed.default", "default_embedder", "Korean and English text"),
+        "fast": Family(
+            "adjoin.embed.static", "fast_embedder", "Korean and English text, without a network", load_saved="load_static"
+        ),
+        "cnn": Family(
+            "adjoin.embed.train.convolutional", "cnn_embedder", "pictures, trained on labels", "torch", ("torch",), "load_cnn"
+        ),
+        "sound-cnn": Family(
+            "adjoin.embed.train.convolutional", "sound_cnn_embedder", "clips, trained on labels", "torch", ("torch",), "load_cnn"
+        ),
     }
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""

@@ -194,6 +194,11 @@ class StaticEmbedder:
         return self.identity.max_tokens or MAX_TOKENS
 
     @property
+    def tokenizer_file(self) -> Path:
+        """The `tokenizer.json` that it finds pieces with."""
+        return self._parts.tokenizer
+
+    @property
     def truncated(self) -> int:
         """How many of the texts embedded so far were cut at `max_tokens`."""
         return self._truncated

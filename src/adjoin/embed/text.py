@@ -104,6 +104,11 @@ class TextEmbedder:
         return self.identity.max_tokens or DEFAULT_MAX_TOKENS
 
     @property
+    def tokenizer_file(self) -> Path:
+        """The `tokenizer.json` that it reads texts with."""
+        return self._parts.tokenizer
+
+    @property
     def truncated(self) -> int:
         """How many of the texts embedded so far were cut at `max_tokens`."""
         return self._truncated
