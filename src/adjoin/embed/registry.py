@@ -44,6 +44,10 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
         "sound-cnn": Family(
             "adjoin.embed.train.convolutional", "sound_cnn_embedder", "clips, trained on labels", "torch", ("torch",), "load_cnn"
         ),
+        "head": Family(
+            "adjoin.embed.train.head", "head_embedder", "a map over another embedder, trained on labels", "learn", ("sklearn",),
+            "load_head",
+        ),
     }
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""
