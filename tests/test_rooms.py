@@ -26,7 +26,7 @@ LEVELS = (
     {"store", "engines"},
     {"query"},
     {"ingest"},
-    {"sync"},
+    {"sync", "labelled"},
     {"collection"},
     {"export", "database", "testing", "evaluate"},
     {"cli"},

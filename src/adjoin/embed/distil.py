@@ -87,11 +87,12 @@ def distil(
 ) -> StaticEmbedder:
     """A static embedder that answers as the teacher does, hundreds of times as fast and less well.
 
-    texts: like those that it will embed; the teacher embeds each once, as documents. queries: texts that it embeds as queries.
-    Without any, and `train=False`, the result is plain and needs a teacher with a tokenizer. dim: of the vectors, at most the teacher's. vocabulary: how many pieces at most: those of the
-    teacher's tokenizer that the texts use most, or of one learned from the texts where it has none that can be cut.
+    texts: like those that it will embed; the teacher embeds each once, as documents. queries: texts that it embeds as
+    queries. Without any, and with `train=False`, the result is plain and needs a teacher with a tokenizer.
+    dim: of the vectors, at most the teacher's. vocabulary: how many pieces at most: those of the teacher's tokenizer that the
+    texts use most, or of one learned from the texts where it has none that can be cut.
     epochs: the most passes over the texts; it ends after three that brought nothing on texts held out.
-    progress: called with (done, total) steps, of which the teacher's texts, the pieces, and each epoch's texts are one each.
+    progress: called with (done, total) steps: each text and each piece that the teacher embeds, and each text of an epoch.
     The result's `report` says how near it came; save it with `save(path)`.
     Raises InvalidOption, InvalidInput for too few texts, Unsupported for a teacher that takes no texts.
     Cost: the teacher once over the texts and the pieces; then some seconds an epoch for ten thousand texts. Memory: 4 bytes
@@ -109,7 +110,9 @@ def distil(
     steps = _Steps(progress, len(kept) + len(spelt) + (epochs * len(kept) if train else 0))
 
     of_pieces = _embedded(teacher, spelt, "document", steps)
-    of_texts = np.concatenate([_embedded(teacher, documents, "document", steps), _embedded(teacher, asked, "query", steps)])
+    of_texts = np.concatenate(
+        [_embedded(teacher, documents, "document", steps), _embedded(teacher, asked, "query", steps)]
+    )
     teacher_seconds = time.perf_counter() - began
     student = _Student(of_pieces, of_texts, ids, dim)
     cosines: list[float] = []
@@ -237,9 +240,7 @@ def _learned(texts: Sequence[str], most: int) -> Any:
         [pre_tokenizers.Punctuation(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
     )
     backend.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=most, unk_token="[UNK]", special_tokens=["[UNK]"], show_progress=False
-    )
+    trainer = trainers.UnigramTrainer(vocab_size=most, unk_token="[UNK]", special_tokens=["[UNK]"], show_progress=False)
     backend.train_from_iterator(texts, trainer, length=len(texts))
     return backend
 

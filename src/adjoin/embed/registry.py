@@ -36,16 +36,33 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "default": Family("adjoin.embed.default", "default_embedder", "Korean and English text"),
         "fast": Family(
-            "adjoin.embed.static", "fast_embedder", "Korean and English text, without a network", load_saved="load_static"
+            "adjoin.embed.static",
+            "fast_embedder",
+            "Korean and English text, without a network",
+            load_saved="load_static",
         ),
         "cnn": Family(
-            "adjoin.embed.train.convolutional", "cnn_embedder", "pictures, trained on labels", "torch", ("torch",), "load_cnn"
+            "adjoin.embed.train.convolutional",
+            "cnn_embedder",
+            "pictures, trained on labels",
+            "torch",
+            ("torch",),
+            "load_cnn",
         ),
         "sound-cnn": Family(
-            "adjoin.embed.train.convolutional", "sound_cnn_embedder", "clips, trained on labels", "torch", ("torch",), "load_cnn"
+            "adjoin.embed.train.convolutional",
+            "sound_cnn_embedder",
+            "clips, trained on labels",
+            "torch",
+            ("torch",),
+            "load_cnn",
         ),
         "head": Family(
-            "adjoin.embed.train.head", "head_embedder", "a map over another embedder, trained on labels", "learn", ("sklearn",),
+            "adjoin.embed.train.head",
+            "head_embedder",
+            "a map over another embedder, trained on labels",
+            "learn",
+            ("sklearn",),
             "load_head",
         ),
     }

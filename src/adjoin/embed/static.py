@@ -82,11 +82,12 @@ class Table:
         import numpy as np
 
         step = max(1, len(self.factors) // 20_000)
-        mean = self.of(np.arange(0, len(self.factors), step)).mean(axis=0)
-        length = float(np.linalg.norm(mean))
+        mean: Floats = self.of(np.arange(0, len(self.factors), step)).mean(axis=0)
+        length = np.float32(np.linalg.norm(mean))
         if length > 1e-9:
-            return np.asarray(mean / length, np.float32)
-        return np.eye(1, self.dim, dtype=np.float32)[0]
+            return mean / length
+        axis: Floats = np.eye(1, self.dim, dtype=np.float32)[0]
+        return axis
 
 
 def quantised(vectors: Floats) -> Table:
@@ -352,7 +353,9 @@ def load_static(path: Path, *, dim: int | None = None) -> StaticEmbedder:
     )
 
 
-def static_embedder(table: Table, tokenizer: str, *, report: Any = None, max_tokens: int = MAX_TOKENS) -> StaticEmbedder:
+def static_embedder(
+    table: Table, tokenizer: str, *, report: Any = None, max_tokens: int = MAX_TOKENS
+) -> StaticEmbedder:
     """A new one from its table and its tokenizer's JSON, not saved yet."""
     kept = tempfile.TemporaryDirectory(prefix="adjoin-static-", ignore_cleanup_errors=True)
     path = Path(kept.name) / "tokenizer.json"
@@ -446,7 +449,9 @@ def _read_table(path: Path) -> Table:
     tensors = read_tensors(path, integers=True)
     name = next((name for name in TABLES if name in tensors), None)
     if name is None or tensors[name].ndim != 2:
-        raise UnreadableFile(f"{path} has no table of vectors named {' or '.join(TABLES)}; it has {', '.join(tensors)}.")
+        raise UnreadableFile(
+            f"{path} has no table of vectors named {' or '.join(TABLES)}; it has {', '.join(tensors)}."
+        )
     rows = tensors[name]
     if not np.isfinite(rows).all():
         raise UnreadableFile(f"{path} holds NaN or infinity.")

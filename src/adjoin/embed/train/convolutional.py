@@ -306,7 +306,9 @@ def cnn_embedder(
     checkpoint: a folder that is written after each epoch, from which the same training goes on. threads: of PyTorch.
     """
     options = _options(locals(), PICTURES)
-    return CnnEmbedder("cnn", options, checkpoint=None if checkpoint is None else Path(checkpoint).expanduser(), threads=threads)
+    return CnnEmbedder(
+        "cnn", options, checkpoint=None if checkpoint is None else Path(checkpoint).expanduser(), threads=threads
+    )
 
 
 def sound_cnn_embedder(
@@ -333,7 +335,9 @@ def sound_cnn_embedder(
     options = _options(locals(), SOUNDS)
     if seconds is not None and not 0.05 <= seconds <= 60:
         raise InvalidOption(f"seconds={seconds} is not between 0.05 and 60.")
-    return CnnEmbedder("sound-cnn", options, checkpoint=None if checkpoint is None else Path(checkpoint).expanduser(), threads=threads)
+    return CnnEmbedder(
+        "sound-cnn", options, checkpoint=None if checkpoint is None else Path(checkpoint).expanduser(), threads=threads
+    )
 
 
 def load_cnn(path: Path) -> CnnEmbedder:
@@ -353,9 +357,14 @@ def _options(given: dict[str, Any], augment: Mapping[str, float]) -> dict[str, A
         value = options[name]
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise InvalidOption(f"{name}={value!r} is no whole number from {low} to {high:,}.")
-    for name, low, high in (("rate", 1e-6, 1.0), ("margin", 0.0, 2.0), ("temperature", 0.005, 10.0), ("held_out", 0.01, 0.9)):
-        if not low <= options[name] <= high:
-            raise InvalidOption(f"{name}={options[name]!r} is not between {low:g} and {high:g}.")
+    for name, least, most in (
+        ("rate", 1e-6, 1.0),
+        ("margin", 0.0, 2.0),
+        ("temperature", 0.005, 10.0),
+        ("held_out", 0.01, 0.9),
+    ):
+        if not least <= options[name] <= most:
+            raise InvalidOption(f"{name}={options[name]!r} is not between {least:g} and {most:g}.")
     asked = options["augment"]
     chosen = dict(augment) if asked is None else dict.fromkeys(augment, 0.0) | dict(asked)
     for name, value in chosen.items():

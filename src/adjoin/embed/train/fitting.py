@@ -92,7 +92,12 @@ def train(
         while len(state.epochs) < settings.epochs and len(state.epochs) - state.best < settings.patience:
             number = len(state.epochs) + 1
             done = (number - 1) * steps
-            epoch = run.epoch(number, lambda step, done=done: progress and progress(done + step, settings.epochs * steps))
+
+            def tell(step: int, done: int = done) -> None:
+                if progress:
+                    progress(done + step, settings.epochs * steps)
+
+            epoch = run.epoch(number, tell)
             if state.best == 0 or _standing(epoch) > _standing(state.epochs[state.best - 1]):
                 state.best, state.best_weights = number, run.weights()
             state.epochs.append(epoch)
@@ -108,7 +113,9 @@ def vectors_of(network: Any, pixels: Pixels) -> Floats:
     """Vectors of pictures (n, side, side, channels), by torch."""
     network.eval()
     with torch.no_grad():
-        parts = [network(as_tensor(pixels[start : start + AT_ONCE])).numpy() for start in range(0, len(pixels), AT_ONCE)]
+        parts = [
+            network(as_tensor(pixels[start : start + AT_ONCE])).numpy() for start in range(0, len(pixels), AT_ONCE)
+        ]
     return np.concatenate(parts)
 
 
@@ -211,7 +218,10 @@ class _Run:
             groups += list(places.reshape(-1, self._of_one))
         order = chance.permutation(len(groups))
         a_batch = max(2, self.settings.batch // self._of_one)
-        found = [np.concatenate([groups[n] for n in order[start : start + a_batch]]) for start in range(0, len(order), a_batch)]
+        found = [
+            np.concatenate([groups[n] for n in order[start : start + a_batch]])
+            for start in range(0, len(order), a_batch)
+        ]
         # A last batch of one group has no strangers.
         return found[:-1] if len(found) > 1 and len(found[-1]) == self._of_one else found
 
@@ -227,7 +237,11 @@ class _Run:
     def _fingerprint(self) -> str:
         """Of all that decides the training. The number of epochs is of it, since the learning rate falls over them."""
         digest = hashlib.sha256(json.dumps(asdict(self.settings), sort_keys=True).encode())
-        for array in (self.pixels, self.codes, *(getattr(self.parts, name) for name in ("learned", "watched", "reported"))):
+        for array in (
+            self.pixels,
+            self.codes,
+            *(getattr(self.parts, name) for name in ("learned", "watched", "reported")),
+        ):
             digest.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -278,5 +292,3 @@ class _Run:
 
 def _of(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-

@@ -110,12 +110,16 @@ class HeadEmbedder:
         dim = self._options["dim"] or min(limit, 64)
         if dim > limit:
             why = "the number of labels less one" if limit < vectors.shape[1] else "the frozen embedder's"
-            raise InvalidOption(f"dim={dim} is more than {limit}, {why}, which is the most that {self._options['method']!r} has.")
+            raise InvalidOption(
+                f"dim={dim} is more than {limit}, {why}, which is the most that {self._options['method']!r} has."
+            )
         tell = (lambda step: progress(len(given) + min(step, NCA_ITERATIONS), total)) if progress else lambda step: None
         fit = _lda if self._options["method"] == "lda" else _nca
         mean, mapped = fit(vectors[learned], found.codes[learned], dim, self._options["seed"], tell)
         if not np.isfinite(mapped).all() or not np.any(mapped):
-            raise InvalidInput("the frozen embedder gives all items the same vector, so that there is nothing to learn from.")
+            raise InvalidInput(
+                "the frozen embedder gives all items the same vector, so that there is nothing to learn from."
+            )
         self._mean, self._map = mean.astype(np.float32), mapped.astype(np.float32)
         self._facts = {
             "method": self._options["method"], "dim": dim, "labels": list(found.names), "seed": self._options["seed"],
@@ -331,7 +335,9 @@ def load_head(path: Path, *, embedder: str | Path | Embedder | None = None) -> H
                                "seed": settings["seed"]})  # fmt: skip
     head._mean, head._map = content.arrays["mean"], content.arrays["map"]
     if head._map.shape != (base.dim, settings["dim"]) or head._mean.shape != (base.dim,):
-        raise UnreadableFile(f"{path} holds a map of shape {head._map.shape} over {base.dim} dimensions. Save it again.")
+        raise UnreadableFile(
+            f"{path} holds a map of shape {head._map.shape} over {base.dim} dimensions. Save it again."
+        )
     head._facts = {name: settings[name] for name in ("method", "dim", "labels", "seed", "held_out")}
     head.reopened_by = str(path.absolute())
     try:

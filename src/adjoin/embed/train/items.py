@@ -35,7 +35,11 @@ def picture(item: object, size: int) -> Pixels:
         pixels = pixels[:, :, None]
     if pixels.shape[:2] != (size, size):
         image = _pillow().fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        resized = np.asarray(image.resize((size, size), _pillow().Resampling.BOX if min(image.size) > size else _pillow().Resampling.BILINEAR))
+        resized = np.asarray(
+            image.resize(
+                (size, size), _pillow().Resampling.BOX if min(image.size) > size else _pillow().Resampling.BILINEAR
+            )
+        )
         pixels = resized[:, :, None] if resized.ndim == 2 else resized
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
@@ -59,7 +63,9 @@ def _as_array(item: object) -> Pixels:
     if given.ndim == 3 and given.shape[2] == 1:
         given = given[:, :, 0]
     if given.ndim not in (2, 3) or (given.ndim == 3 and given.shape[2] not in (3, 4)) or 0 in given.shape:
-        raise InvalidContent(f"an array of shape {given.shape} is no picture: (height, width), and 3 or 4 channels behind.")
+        raise InvalidContent(
+            f"an array of shape {given.shape} is no picture: (height, width), and 3 or 4 channels behind."
+        )
     if given.ndim == 3 and given.shape[2] == 4:
         given = given[:, :, :3]
     if given.dtype == np.uint8:
@@ -108,7 +114,9 @@ def clip(item: object) -> tuple[Floats, int]:
         raise InvalidContent(f"a {type(item).__name__} is no clip: give (samples, rate), a path, or a file's bytes.")
     given, rate = np.asarray(item[0]), int(item[1])
     if given.ndim not in (1, 2) or given.size == 0 or given.dtype.kind not in "fiu":
-        raise InvalidContent(f"samples of shape {given.shape} and {given.dtype} are no clip: (n,) or (n, channels) of numbers.")
+        raise InvalidContent(
+            f"samples of shape {given.shape} and {given.dtype} are no clip: (n,) or (n, channels) of numbers."
+        )
     if not 100 <= rate <= 768_000:
         raise InvalidContent(f"a sample rate of {rate} Hz is not between 100 and 768,000.")
     samples = given.astype(np.float32) / (1 if given.dtype.kind == "f" else float(np.iinfo(given.dtype).max))

@@ -80,9 +80,13 @@ def split(labels: Labels, held_out: float, seed: int, *, watch: bool = True) -> 
         spare = max(0, len(places) - 2)
         reported = min(spare, max(1, round(held_out * len(places))))
         watched = min(spare - reported, max(1, round(held_out * len(places) / 2))) if watch else 0
-        for part, chosen in zip(parts, np.split(places, [len(places) - reported - watched, len(places) - reported]), strict=True):
+        for part, chosen in zip(
+            parts, np.split(places, [len(places) - reported - watched, len(places) - reported]), strict=True
+        ):
             part.append(chosen)
     learned, seen, told = (np.sort(np.concatenate(part)) for part in parts)
     if not len(told):
-        raise InvalidInput("each label has two items only, so none can be held out to report on. Give three or more of some.")
+        raise InvalidInput(
+            "each label has two items only, so none can be held out to report on. Give three or more of some."
+        )
     return Split(learned, seen if len(seen) else told, told)

@@ -27,7 +27,13 @@ def build(net: str, *, channels: int, width: int, dim: int, mean: Any, deviation
     mean, deviation: (channels,), of the bytes learned from.
     """
     body = _vgg(channels, width) if net == "vgg" else _resnet(channels, width)
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, dim), nn.BatchNorm1d(dim, affine=False), _Unit()]
+    head = [
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * width, dim),
+        nn.BatchNorm1d(dim, affine=False),
+        _Unit(),
+    ]
     return nn.Sequential(_Standardised(mean, deviation), *body, *head)
 
 

@@ -59,14 +59,24 @@ class TrainReport:
     def from_dict(cls, stored: Mapping[str, Any]) -> TrainReport:
         rows = {
             name: Judged(
-                row["knn_accuracy"], {int(k): share for k, share in row["recall"].items()}, row["same"], row["different"]
+                row["knn_accuracy"],
+                {int(k): share for k, share in row["recall"].items()},
+                row["same"],
+                row["different"],
             )
             for name, row in stored["rows"].items()
         }
         return cls(rows, stored["labels"], stored["learned"], stored["held_out"], stored["seconds"])
 
     def __str__(self) -> str:
-        head = ["", f"{NEIGHBOURS}-NN accuracy", *(f"recall@{k}" for k in RECALL_AT), "same", "different", "same/different"]
+        head = [
+            "",
+            f"{NEIGHBOURS}-NN accuracy",
+            *(f"recall@{k}" for k in RECALL_AT),
+            "same",
+            "different",
+            "same/different",
+        ]
         lines = [head]
         for name, row in self.rows.items():
             figures = (row.knn_accuracy, *(row.recall[k] for k in RECALL_AT), row.same, row.different, row.ratio)
