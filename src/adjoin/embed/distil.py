@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.embed.base import Embedder, check_texts
@@ -139,7 +138,7 @@ def _different(texts: Iterable[str]) -> list[str]:
 
 def _check(teacher: Embedder, texts: Sequence[str], dim: int, vocabulary: int, train: bool, epochs: int) -> None:
     if getattr(teacher, "takes", "text") != "text":
-        raise Unsupported(f"{teacher.identity.name!r} takes {teacher.takes}s, and only texts have pieces to distil.")  # type: ignore[attr-defined]
+        raise Unsupported(f"the teacher takes {teacher.takes}s, and only texts have pieces to distil.")  # type: ignore[attr-defined]
     if not 1 <= dim <= teacher.dim:
         raise InvalidOption(f"dim={dim} is not between 1 and the teacher's {teacher.dim} dimensions.")
     if vocabulary < 100:
@@ -151,7 +150,7 @@ def _check(teacher: Embedder, texts: Sequence[str], dim: int, vocabulary: int, t
             f"training needs at least {LEAST_TEXTS} different texts, and there are {len(texts)}. "
             "Thousands make it good. For a plain distillation give train=False."
         )
-    if not texts and _tokenizer_file(teacher) is None:
+    if not texts and _own_tokenizer(teacher) is None:
         raise InvalidInput(f"{teacher.identity.name!r} has no tokenizer of its own: give texts to learn pieces from.")
 
 
@@ -173,19 +172,20 @@ class _Steps:
 # ── Pieces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tokenizer_file(teacher: Embedder) -> Path | None:
-    path = getattr(teacher, "tokenizer_file", None)
-    return path if isinstance(path, Path) else None
+def _own_tokenizer(teacher: Embedder) -> str | None:
+    """The teacher's tokenizer.json; None where it has none that is known."""
+    give = getattr(teacher, "tokenizer_json", None)
+    return give() if callable(give) else None
 
 
 def _tokenizer(teacher: Embedder, texts: Sequence[str], most: int) -> Any:
     """The teacher's pieces, cut to the most used; or pieces learned from the texts."""
     from tokenizers import Tokenizer
 
-    path = _tokenizer_file(teacher)
-    if path is None:
+    own = _own_tokenizer(teacher)
+    if own is None:
         return _learned(texts, most)
-    described = json.loads(path.read_text(encoding="utf-8"))
+    described = json.loads(own)
     described |= {"truncation": None, "padding": None}
     if described["model"]["type"] == "Unigram":
         return Tokenizer.from_str(_cut(described, texts, most))
@@ -207,13 +207,14 @@ def _cut(described: dict[str, Any], texts: Sequence[str], most: int) -> str:
     names = [name for name, _ in vocabulary]
     special = {token["id"] for token in described.get("added_tokens", [])} | {unknown}
 
-    def rank(piece: int) -> tuple[bool, float, float]:
-        single = len(names[piece].lstrip("▁")) <= 1
-        return (
-            not (piece in special or (single and (used[piece] > 0 or not texts or _is_letter(names[piece])))),
-            -float(used[piece]),
-            -float(vocabulary[piece][1]),
-        )
+    single = [len(name.lstrip("▁")) <= 1 for name in names]
+    # Letters that no text uses are worth their places where they take only a few of them.
+    letters = sum(single[n] and (used[n] > 0 or _is_letter(name)) for n, name in enumerate(names)) <= most / 4
+
+    def rank(piece: int) -> tuple[int, float, float]:
+        letter = single[piece] and (used[piece] > 0 or (letters and _is_letter(names[piece])))
+        group = 0 if piece in special else 1 if letter or names[piece].lstrip("▁").isascii() and single[piece] else 2
+        return group, -float(used[piece]), -float(vocabulary[piece][1])
 
     chosen = sorted(sorted(range(len(names)), key=rank)[:most])
     places = {piece: place for place, piece in enumerate(chosen)}

@@ -7,8 +7,8 @@ and those that `adjoin.embed.distil` makes; `fast` ships with the package.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
 import tempfile
 import threading
 import unicodedata
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FAMILY: Final = "fast"
 SHIPPED: Final = Path(__file__).parent / "models" / "fast"
+TOKENIZER: Final = "tokenizer.json"
 MAX_TOKENS: Final = 512
 TOKENS_AT_ONCE: Final = 16_384
 """Vectors of so many pieces are in memory at once; of one text more where it alone is longer."""
@@ -101,16 +102,15 @@ def quantised(vectors: Floats) -> Table:
 class Pieces:
     """Text → ids of its pieces, without special ones and unknown ones."""
 
-    def __init__(self, path: Path, max_tokens: int) -> None:
-        """Raises UnreadableFile when the file is no `tokenizer.json`."""
+    def __init__(self, described: str, max_tokens: int, *, name: str) -> None:
+        """described: the content of a `tokenizer.json`. name: where it is. Raises UnreadableFile when it is none."""
         from tokenizers import Tokenizer as Backend
 
         try:
-            described = path.read_text(encoding="utf-8")
             self._backend: Any = Backend.from_str(described)
             self._unknown = unknown_id(self._backend, json.loads(described)["model"])
         except Exception as exc:  # the package raises a bare Exception
-            raise UnreadableFile(f"{path} cannot be read as a tokenizer.json: {exc}") from exc
+            raise UnreadableFile(f"{name} cannot be read as a tokenizer.json: {exc}") from exc
         self._backend.no_truncation()
         self._backend.no_padding()
         self.max_tokens = max_tokens
@@ -135,6 +135,8 @@ class Pieces:
         return len(self._all(text))
 
     def _all(self, text: str) -> list[int]:
+        if text.isspace():  # some tokenizers have a piece for it
+            return []
         if not text.isascii():
             text = unicodedata.normalize("NFC", text)  # decomposed Hangul is the same text
         ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
@@ -153,10 +155,15 @@ def unknown_id(backend: Any, model: Mapping[str, Any]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Where a static embedder's parts are; they are read by the first call that needs them."""
+    """How a static embedder's parts are read, by the first call that needs them. tokenizer: where it is, for messages."""
 
-    tokenizer: Path
+    tokenizer: str
+    load_tokenizer: Callable[[], str]
     load_table: Callable[[], Table]
+
+
+def _parts(tokenizer: Path, load_table: Callable[[], Table]) -> Parts:
+    return Parts(str(tokenizer), lambda: tokenizer.read_text(encoding="utf-8", errors="replace"), load_table)
 
 
 class StaticEmbedder:
@@ -165,14 +172,10 @@ class StaticEmbedder:
     Safe to use from many threads and in a forked child: it has neither threads nor a network of its own.
     """
 
-    def __init__(
-        self, identity: Identity | Callable[[], Identity], parts: Parts, *, keep: Any = None, report: Any = None
-    ) -> None:
-        """identity: or a function that finds it when it is first asked for. keep: held as long as the embedder is.
-        report: of the distillation that made it."""
+    def __init__(self, identity: Identity | Callable[[], Identity], parts: Parts, *, report: Any = None) -> None:
+        """identity: or a function that finds it when it is first asked for. report: of the distillation that made it."""
         self._identity = identity
         self._parts = parts
-        self._keep = keep
         self.report = report
         self.reopened_by: str | None = None
         self._lock = threading.Lock()
@@ -194,10 +197,9 @@ class StaticEmbedder:
         """The longest text that is read to its end, in pieces."""
         return self.identity.max_tokens or MAX_TOKENS
 
-    @property
-    def tokenizer_file(self) -> Path:
-        """The `tokenizer.json` that it finds pieces with."""
-        return self._parts.tokenizer
+    def tokenizer_json(self) -> str:
+        """The content of the `tokenizer.json` that it finds pieces with."""
+        return self._parts.load_tokenizer()
 
     @property
     def truncated(self) -> int:
@@ -245,7 +247,10 @@ class StaticEmbedder:
         """Write a folder that `adjoin.embedder(path)` loads."""
         table = self._model()[1]
         settings = _settings(self.identity)
-        target = saved.save(path, FAMILY, settings, _arrays(table), {"tokenizer.json": self._parts.tokenizer})
+        with tempfile.TemporaryDirectory() as folder:
+            tokenizer = Path(folder) / TOKENIZER
+            tokenizer.write_text(self.tokenizer_json(), encoding="utf-8")
+            target = saved.save(path, FAMILY, settings, _arrays(table), {TOKENIZER: tokenizer})
         self.reopened_by = str(target)
         return target
 
@@ -264,7 +269,7 @@ class StaticEmbedder:
         _, table, _ = self._model()
         target.mkdir(parents=True)
         write_tensors(target / "model.safetensors", {"embeddings": table.of(np.arange(len(table.factors)))})
-        shutil.copyfile(self._parts.tokenizer, target / "tokenizer.json")
+        (target / TOKENIZER).write_text(self.tokenizer_json(), encoding="utf-8")
         config = {
             "model_type": "model2vec", "architectures": ["StaticModel"], "tokenizer_name": self.identity.name,
             "hidden_dim": table.dim, "seq_length": 1_000_000, "normalize": self.identity.normalize,
@@ -283,7 +288,7 @@ class StaticEmbedder:
     def _model(self) -> tuple[Pieces, Table, Floats]:
         model = self._loaded
         if model is None:
-            pieces = Pieces(self._parts.tokenizer, self.max_tokens)
+            pieces = Pieces(self.tokenizer_json(), self.max_tokens, name=self._parts.tokenizer)
             table = self._parts.load_table()
             if len(table.factors) < len(pieces):
                 raise UnreadableFile(
@@ -348,25 +353,22 @@ def load_static(path: Path, *, dim: int | None = None) -> StaticEmbedder:
     table = Table(content.arrays["rows"], content.arrays["factors"])
     name = FAMILY if folder == SHIPPED else str(folder.absolute())
     identity = _identity(name, content.settings, content.digest, dim or width)
-    return StaticEmbedder(
-        identity, Parts(content.files["tokenizer.json"], lambda: table if dim is None else table.cut(dim))
-    )
+    return StaticEmbedder(identity, _parts(content.files[TOKENIZER], lambda: table if dim is None else table.cut(dim)))
 
 
 def static_embedder(
     table: Table, tokenizer: str, *, report: Any = None, max_tokens: int = MAX_TOKENS
 ) -> StaticEmbedder:
     """A new one from its table and its tokenizer's JSON, not saved yet."""
-    kept = tempfile.TemporaryDirectory(prefix="adjoin-static-", ignore_cleanup_errors=True)
-    path = Path(kept.name) / "tokenizer.json"
-    path.write_text(tokenizer, encoding="utf-8")
     settings = {"dim": table.dim, "max_tokens": max_tokens, "normalize": True}
 
     def identity() -> Identity:
-        digest = saved.digest_of(FAMILY, settings, _arrays(table), {"tokenizer.json": sha256(path)})
-        return _identity(FAMILY, settings, digest, table.dim)
+        digest = hashlib.sha256(tokenizer.encode()).hexdigest()
+        return _identity(
+            FAMILY, settings, saved.digest_of(FAMILY, settings, _arrays(table), {TOKENIZER: digest}), table.dim
+        )
 
-    return StaticEmbedder(identity, Parts(path, lambda: table), keep=kept, report=report)
+    return StaticEmbedder(identity, Parts(TOKENIZER, lambda: tokenizer, lambda: table), report=report)
 
 
 def _identity(name: str, settings: Mapping[str, Any], digest: str, dim: int) -> Identity:
@@ -423,7 +425,7 @@ def static_folder(
             tokenizer=sha256(tokenizer), pooling="mean", normalize=_normalizes(folder), max_tokens=max_tokens or MAX_TOKENS,
         )  # fmt: skip
 
-    return StaticEmbedder(identity, Parts(tokenizer, table))
+    return StaticEmbedder(identity, _parts(tokenizer, table))
 
 
 def _static_files(folder: Path) -> tuple[Path, Path]:

@@ -103,10 +103,9 @@ class TextEmbedder:
         """The longest text that is read to its end, in tokens with the prompt and the special ones."""
         return self.identity.max_tokens or DEFAULT_MAX_TOKENS
 
-    @property
-    def tokenizer_file(self) -> Path:
-        """The `tokenizer.json` that it reads texts with."""
-        return self._parts.tokenizer
+    def tokenizer_json(self) -> str:
+        """The content of the `tokenizer.json` that it reads texts with."""
+        return self._parts.tokenizer.read_text(encoding="utf-8")
 
     @property
     def truncated(self) -> int:
