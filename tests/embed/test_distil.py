@@ -69,7 +69,7 @@ def test_training_brings_the_student_nearer_on_texts_held_out(trained: StaticEmb
 def test_a_student_of_a_teacher_without_a_tokenizer_learns_its_likeness(texts: list[str]) -> None:
     teacher = WordsTeacher()
     student = distil(adjoin.embedder(teacher), texts[:-100], dim=48, vocabulary=3_000, epochs=10)
-    assert student.report.cosines[-1] > 0.6
+    assert student.report.cosines[student.report.best] > student.report.cosines[0] + 0.05
     plain = distil(adjoin.embedder(teacher), texts[:-100], dim=48, vocabulary=3_000, train=False)
     assert plain.report.cosines == ()
     learned, before = (likeness(model, adjoin.embedder(teacher), texts[-100:]) for model in (student, plain))

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.known_item import known_item_recall
+from tests.support.pairs import NO_DESCRIPTIONS, NO_HELP, description_pairs, help_pairs, test_half
 
 import adjoin
 from adjoin.embed import saved
@@ -18,8 +20,6 @@ from adjoin.embed.identity import with_canaries
 from adjoin.embed.safetensors import read_tensors, shapes, write_tensors
 from adjoin.embed.static import SHIPPED, StaticEmbedder, Table, is_static, pooled, quantised
 from adjoin.errors import InvalidContent, InvalidOption, NotFound, UnreadableFile
-from tests.support.known_item import known_item_recall
-from tests.support.pairs import NO_DESCRIPTIONS, NO_HELP, description_pairs, help_pairs, test_half
 
 TEXTS = [
     "서울은 한국의 수도이다.",

@@ -213,7 +213,7 @@ def _cut(described: dict[str, Any], texts: Sequence[str], most: int) -> str:
 
     def rank(piece: int) -> tuple[int, float, float]:
         letter = single[piece] and (used[piece] > 0 or (letters and _is_letter(names[piece])))
-        group = 0 if piece in special else 1 if letter or names[piece].lstrip("▁").isascii() and single[piece] else 2
+        group = 0 if piece in special else 1 if letter or (names[piece].lstrip("▁").isascii() and single[piece]) else 2
         return group, -float(used[piece]), -float(vocabulary[piece][1])
 
     chosen = sorted(sorted(range(len(names)), key=rank)[:most])

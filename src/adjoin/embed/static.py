@@ -316,7 +316,7 @@ def pooled(table: Table, flat: Sequence[int], counts: NDArray[np.int64], neutral
     """Mean vector of each text, (len(counts), dim). flat: their ids one after another."""
     import numpy as np
 
-    means = np.empty((len(counts), table.dim), dtype=np.float32)
+    means = np.zeros((len(counts), table.dim), dtype=np.float32)
     ids = np.asarray(flat, dtype=np.int64)
     rows, factors = table.looked_up(ids), table.factors.take(ids)
     end = 0
