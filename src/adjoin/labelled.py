@@ -96,7 +96,10 @@ def _from_table(path: Path, kind: Kind, labels: str, content: str | None) -> Lab
 
 def _path_column(path: Path) -> str | None:
     """A column by whose name files are usually given; None leaves it to the reader."""
-    head = path.open(encoding="utf-8", errors="replace").readline() if path.suffix != ".parquet" else ""
+    if path.suffix.lower() == ".parquet":
+        return None
+    with path.open(encoding="utf-8", errors="replace") as file:
+        head = file.readline(10_000)
     for name in ("path", "file", "filename", "image", "picture", "sound", "audio", "clip"):
         if name in head.lower().replace('"', " ").replace(",", " ").replace("\t", " ").replace(":", " ").split():
             return name

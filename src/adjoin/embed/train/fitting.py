@@ -83,6 +83,7 @@ def train(
     """
     with _own_threads(threads):
         run = _Run(settings, pixels, codes, parts)
+        run.settle()
         untrained = run.copy()
         state = _State([], 0, {})
         if checkpoint is not None:
@@ -199,6 +200,7 @@ class _Run:
             self.optimizer.step()
             losses.append(float(loss.detach()))
             tell(step)
+        self.settle()
         recall, same, different = self._watched()
         return Epoch(number, float(np.mean(losses)), recall, same, different, time.perf_counter() - began)
 
@@ -225,9 +227,32 @@ class _Run:
         # A last batch of one group has no strangers.
         return found[:-1] if len(found) > 1 and len(found[-1]) == self._of_one else found
 
+    def settle(self) -> None:
+        """Measure the means and deviations that the network normalises by anew, over items learned from.
+
+        The running ones trail behind, by whole epochs where there are few batches.
+        Source: Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021.
+        """
+        norms = [part for part in self.network.modules() if isinstance(part, networks.NORMS)]
+        usual = [part.momentum for part in norms]
+        chosen = self._gallery()
+        self.network.train()
+        with torch.no_grad():
+            for part in norms:
+                part.reset_running_stats()
+                part.momentum = None  # a plain mean of what follows
+            for places in np.array_split(chosen, max(1, len(chosen) // AT_ONCE)):
+                self.network(as_tensor(self.pixels[places]))
+        for part, momentum in zip(norms, usual, strict=True):
+            part.momentum = momentum
+
+    def _gallery(self) -> Places:
+        """Some of the items learned from, evenly spaced."""
+        return self.parts.learned[:: -(-len(self.parts.learned) // GALLERY)]
+
     def _watched(self) -> tuple[float, float, float]:
         """recall@1, and mean distances to the same label and to others, of the items watched."""
-        gallery = self.parts.learned[:: -(-len(self.parts.learned) // GALLERY)]
+        gallery = self._gallery()
         judged = judge(
             vectors_of(self.network, self.pixels[gallery]), self.codes[gallery],
             vectors_of(self.network, self.pixels[self.parts.watched]), self.codes[self.parts.watched],

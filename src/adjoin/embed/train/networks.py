@@ -14,6 +14,7 @@ from torch.nn import functional
 
 NETS: Final = ("vgg", "resnet")
 LOSSES: Final = ("triplet", "supcon")
+NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def build(net: str, *, channels: int, width: int, dim: int, mean: Any, deviation: Any) -> Any:
