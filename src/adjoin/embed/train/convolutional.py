@@ -109,9 +109,11 @@ class CnnEmbedder:
         import numpy as np
 
         try:
-            from adjoin.embed.train import fitting, networks
+            import torch  # noqa: F401
         except ImportError as exc:
             raise MissingExtra.of("torch", "torch", f"Training the embedder {self._family!r}") from exc
+        from adjoin.embed.train import fitting, networks
+
         began = time.perf_counter()
         given = list(items)
         found = check_labels(len(given), labels, doing=self._family)

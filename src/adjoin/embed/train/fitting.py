@@ -1,4 +1,4 @@
-"""The training of a network: batches of labels, early stop, and a checkpoint after each epoch. Imported only to train.
+"""The training of a network: batches of labels, early stop, and a checkpoint after each epoch.
 
 What chance decides in an epoch is drawn from the seed and the epoch's number alone, so that a training that was killed
 goes on from its last epoch as if nothing had happened.
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
 
 from adjoin.embed.train import networks
 from adjoin.embed.train.history import Epoch, History
@@ -112,6 +111,8 @@ def train(
 
 def vectors_of(network: Any, pixels: Pixels) -> Floats:
     """Vectors of pictures (n, side, side, channels), by torch."""
+    import torch
+
     network.eval()
     with torch.no_grad():
         parts = [
@@ -121,6 +122,8 @@ def vectors_of(network: Any, pixels: Pixels) -> Floats:
 
 
 def as_tensor(pixels: Pixels) -> Any:
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float()
 
 
@@ -132,6 +135,8 @@ def _standing(epoch: Epoch) -> tuple[float, float]:
 @contextmanager
 def _own_threads(threads: int | None) -> Iterator[None]:
     """torch's threads and random state as they were, afterwards."""
+    import torch
+
     before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         try:
@@ -144,6 +149,8 @@ def _own_threads(threads: int | None) -> Iterator[None]:
 
 class _Run:
     def __init__(self, settings: Settings, pixels: Pixels, codes: Places, parts: Split) -> None:
+        import torch
+
         self.settings, self.pixels, self.codes, self.parts = settings, pixels, codes, parts
         torch.manual_seed(settings.seed)
         learned = pixels[parts.learned]
@@ -166,6 +173,8 @@ class _Run:
 
     def copy(self) -> Any:
         """The network as it is now."""
+        import torch
+
         state = torch.random.get_rng_state()
         copy = self._new()
         torch.random.set_rng_state(state)
@@ -176,9 +185,13 @@ class _Run:
         return {name: tensor.detach().numpy().copy() for name, tensor in self.network.state_dict().items()}
 
     def set_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        import torch
+
         self.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
 
     def epoch(self, number: int, tell: Callable[[int], object]) -> Epoch:
+        import torch
+
         began = time.perf_counter()
         settings = self.settings
         chance = np.random.default_rng([settings.seed, number])
@@ -233,7 +246,11 @@ class _Run:
         The running ones trail behind, by whole epochs where there are few batches.
         Source: Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021.
         """
-        norms = [part for part in self.network.modules() if isinstance(part, networks.NORMS)]
+        import torch
+
+        norms = [
+            part for part in self.network.modules() if isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)
+        ]
         usual = [part.momentum for part in norms]
         chosen = self._gallery()
         self.network.train()
@@ -291,6 +308,8 @@ class _Run:
 
     def load(self, path: Path, state: _State) -> None:
         """Go on from the file, where there is one."""
+        import torch
+
         if not path.exists():
             return
         try:

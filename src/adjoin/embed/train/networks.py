@@ -1,20 +1,17 @@
-"""Small convolutional networks, two losses, and augmentation, in PyTorch. Imported only where something is trained."""
+"""Small convolutional networks, two losses, and augmentation, in PyTorch, which is imported by what needs it."""
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import warnings
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, Final
-
-import torch
-from torch import nn
-from torch.nn import functional
 
 NETS: Final = ("vgg", "resnet")
 LOSSES: Final = ("triplet", "supcon")
-NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def build(net: str, *, channels: int, width: int, dim: int, mean: Any, deviation: Any) -> Any:
@@ -27,18 +24,22 @@ def build(net: str, *, channels: int, width: int, dim: int, mean: Any, deviation
     width: channels of the first stage, doubled by each next.
     mean, deviation: (channels,), of the bytes learned from.
     """
+    from torch import nn
+
     body = _vgg(channels, width) if net == "vgg" else _resnet(channels, width)
     head = [
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(4 * width, dim),
         nn.BatchNorm1d(dim, affine=False),
-        _Unit(),
+        _modules().Unit(),
     ]
-    return nn.Sequential(_Standardised(mean, deviation), *body, *head)
+    return nn.Sequential(_modules().Standardised(mean, deviation), *body, *head)
 
 
 def _vgg(channels: int, width: int) -> list[Any]:
+    from torch import nn
+
     layers: list[Any] = []
     for stage in range(3):
         wide = width * 2**stage
@@ -50,45 +51,55 @@ def _vgg(channels: int, width: int) -> list[Any]:
 
 
 def _resnet(channels: int, width: int) -> list[Any]:
-    blocks = [_Residual(width, width, 1), _Residual(width, 2 * width, 2), _Residual(2 * width, 4 * width, 2)]
+    blocks = [
+        _modules().Residual(width, width, 1),
+        _modules().Residual(width, 2 * width, 2),
+        _modules().Residual(2 * width, 4 * width, 2),
+    ]
     return [*_convolution(channels, width), *blocks]
 
 
 def _convolution(given: int, made: int) -> list[Any]:
+    from torch import nn
+
     return [nn.Conv2d(given, made, 3, padding=1, bias=False), nn.BatchNorm2d(made), nn.ReLU()]
 
 
-class _Residual(nn.Module):  # type: ignore[misc]  # torch is not seen by the type checker
-    def __init__(self, given: int, made: int, stride: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(given, made, 3, stride, 1, bias=False), nn.BatchNorm2d(made), nn.ReLU(),
-            nn.Conv2d(made, made, 3, 1, 1, bias=False), nn.BatchNorm2d(made),
-        )  # fmt: skip
-        same = given == made and stride == 1
-        self.beside = (
-            nn.Identity()
-            if same
-            else nn.Sequential(nn.Conv2d(given, made, 1, stride, bias=False), nn.BatchNorm2d(made))
-        )
+@functools.cache
+def _modules() -> SimpleNamespace:
+    """Classes of PyTorch's, made once PyTorch is needed."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
 
-    def forward(self, states: Any) -> Any:
-        return functional.relu(self.body(states) + self.beside(states))
+    class Residual(nn.Module):  # type: ignore[misc]  # torch is not seen by the type checker
+        def __init__(self, given: int, made: int, stride: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Conv2d(given, made, 3, stride, 1, bias=False), nn.BatchNorm2d(made), nn.ReLU(),
+                nn.Conv2d(made, made, 3, 1, 1, bias=False), nn.BatchNorm2d(made),
+            )  # fmt: skip
+            self.beside = nn.Identity()
+            if given != made or stride != 1:
+                self.beside = nn.Sequential(nn.Conv2d(given, made, 1, stride, bias=False), nn.BatchNorm2d(made))
 
+        def forward(self, states: Any) -> Any:
+            return functional.relu(self.body(states) + self.beside(states))
 
-class _Standardised(nn.Module):  # type: ignore[misc]
-    def __init__(self, mean: Any, deviation: Any) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("deviation", torch.as_tensor(deviation, dtype=torch.float32).view(1, -1, 1, 1))
+    class Standardised(nn.Module):  # type: ignore[misc]
+        def __init__(self, mean: Any, deviation: Any) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
+            self.register_buffer("deviation", torch.as_tensor(deviation, dtype=torch.float32).view(1, -1, 1, 1))
 
-    def forward(self, pixels: Any) -> Any:
-        return (pixels - self.mean) / self.deviation
+        def forward(self, pixels: Any) -> Any:
+            return (pixels - self.mean) / self.deviation
 
+    class Unit(nn.Module):  # type: ignore[misc]
+        def forward(self, vectors: Any) -> Any:
+            return vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-6)
 
-class _Unit(nn.Module):  # type: ignore[misc]
-    def forward(self, vectors: Any) -> Any:
-        return vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    return SimpleNamespace(Residual=Residual, Standardised=Standardised, Unit=Unit)
 
 
 def triplet(vectors: Any, labels: Any, *, margin: float) -> Any:
@@ -98,6 +109,9 @@ def triplet(vectors: Any, labels: Any, *, margin: float) -> Any:
     Items without a partner or without a stranger in the batch do not count.
     Source: Schroff, Kalenichenko and Philbin, CVPR 2015; Hermans, Beyer and Leibe, 2017.
     """
+    import torch
+    from torch.nn import functional
+
     distances = (2 - 2 * vectors @ vectors.T).clamp_min(1e-9).sqrt()
     same = labels[:, None] == labels[None, :]
     partner = same & ~torch.eye(len(labels), dtype=torch.bool)
@@ -114,6 +128,8 @@ def supcon(vectors: Any, labels: Any, *, temperature: float) -> Any:
 
     Source: Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, equation 2.
     """
+    import torch
+
     itself = torch.eye(len(labels), dtype=torch.bool)
     logits = (vectors @ vectors.T / temperature).masked_fill(itself, -math.inf)
     shares = logits - logits.logsumexp(dim=1, keepdim=True)
@@ -129,6 +145,9 @@ def augmented(pixels: Any, amounts: Mapping[str, float], generator: Any) -> Any:
     shift: up to this share of the side, each way. scale: larger or smaller by up to 1 + scale. crop: a part with a side of
     1 - crop to 1 of the whole, from anywhere in it, is brought to the full size.
     """
+    import torch
+    from torch.nn import functional
+
     count = len(pixels)
 
     def chance(low: float, high: float, *shape: int) -> Any:
@@ -146,6 +165,8 @@ def augmented(pixels: Any, amounts: Mapping[str, float], generator: Any) -> Any:
 
 def exported(network: Any, channels: int, side: int) -> bytes:
     """The network as ONNX: `pixels` (n, channels, side, side) float32 of 0…255 → `vector` (n, dim)."""
+    import torch
+
     target = io.BytesIO()
     network = network.eval()
     with warnings.catch_warnings():
