@@ -14,6 +14,7 @@ from adjoin.labelled import labelled, texts_in
 from tests.support.labelled import digits, tones
 from tests.test_cli import adjoin as command
 from tests.test_cli import as_json
+from tests.test_docs import ROOT, blocks, run
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,10 @@ def test_texts_come_as_short_passages(tmp_path: Path) -> None:
     assert max(map(len, texts)) <= 300
     assert skipped == []
     assert np.mean(["cats" in text for text in texts]) == 1
+
+
+@pytest.mark.parametrize("page", ["embed-static", "embed-train"])
+def test_the_examples_of_the_pages_run(page: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    for code in blocks(ROOT / "docs" / f"{page}.md", "python"):
+        assert run(["-c", code], tmp_path).strip()

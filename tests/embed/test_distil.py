@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.tiny_models import POSITIONS, WORDS, write_bert
 
 import adjoin
 from adjoin.embed import Embedder
@@ -123,6 +125,17 @@ def test_progress_rises_to_its_total(texts: list[str]) -> None:
 def test_plain_needs_no_texts_where_the_teacher_has_a_tokenizer(texts: list[str]) -> None:
     plain = distil(adjoin.embedder("fast"), dim=24, vocabulary=3_000, train=False)
     assert likeness(plain, adjoin.embedder("fast"), texts[:100]) > 0.3
+
+
+def test_a_whole_word_vocabulary_stays_as_it_is(tmp_path: Path) -> None:
+    write_bert(tmp_path / "bert")
+    words = [word for word in WORDS if not word.startswith("[")]
+    texts = [" ".join(chosen) for chosen in itertools.permutations(words, 3)]
+    student = distil(adjoin.embedder(tmp_path / "bert"), [*texts, "unheard of"], dim=8, epochs=6)
+    assert student.report.pieces == len(WORDS)
+    assert student.report.cosines[student.report.best] > student.report.cosines[0]
+    assert student.max_tokens == POSITIONS
+    np.testing.assert_array_equal(student.embed(["cat unheard"]), student.embed(["cat"]))
 
 
 def test_what_cannot_be_distilled_is_refused(texts: list[str]) -> None:

@@ -23,7 +23,7 @@ def distil(
         str, typer.Option(help="The model to learn from: default, a folder, or hf:NAME.", show_default=True)
     ] = "default",
     dim: Annotated[int, typer.Option(help="Numbers in a vector.")] = 256,
-    vocabulary: Annotated[int, typer.Option(help="Pieces of text at most.")] = 30_000,
+    vocabulary: Annotated[int, typer.Option(help="Pieces of text at most.")] = 32_000,
     epochs: Annotated[int, typer.Option(help="Passes over the texts at most.")] = 20,
     seed: Annotated[int, typer.Option(help="What decides the order of the texts.")] = 0,
     plain: Annotated[bool, typer.Option("--plain", help="Do not train: quick, and weak.")] = False,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from adjoin.types import Floats, Progress
 
-PIECES: Final = 30_000
+PIECES: Final = 32_000
 SIF: Final = 1e-3
 BATCH: Final = 256
 RATE: Final = 0.004

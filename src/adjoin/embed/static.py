@@ -339,7 +339,8 @@ def fast_embedder(*, dim: int | None = None) -> StaticEmbedder:
     dim: keep the first numbers only.
     """
     model = load_static(SHIPPED, dim=dim)
-    model.reopened_by = FAMILY if dim is None else f'{FAMILY} {{"dim": {dim}}}'
+    model.reopened_by = name = FAMILY if dim is None else f'{FAMILY} {{"dim": {dim}}}'
+    model._identity = replace(model.identity, name=name)
     return model
 
 
@@ -351,8 +352,7 @@ def load_static(path: Path, *, dim: int | None = None) -> StaticEmbedder:
     if dim is not None and not 1 <= dim <= width:
         raise InvalidOption(f"dim={dim} is not between 1 and the model's {width} dimensions.")
     table = Table(content.arrays["rows"], content.arrays["factors"])
-    name = FAMILY if folder == SHIPPED else str(folder.absolute())
-    identity = _identity(name, content.settings, content.digest, dim or width)
+    identity = _identity(str(folder.absolute()), content.settings, content.digest, dim or width)
     return StaticEmbedder(identity, _parts(content.files[TOKENIZER], lambda: table if dim is None else table.cut(dim)))
 
 
