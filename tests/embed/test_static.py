@@ -18,7 +18,7 @@ import adjoin
 from adjoin.embed import saved
 from adjoin.embed.identity import with_canaries
 from adjoin.embed.safetensors import read_tensors, shapes, write_tensors
-from adjoin.embed.static import SHIPPED, StaticEmbedder, Table, is_static, pooled, quantised
+from adjoin.embed.static import SHIPPED, Pieces, StaticEmbedder, Table, is_static, pooled, quantised
 from adjoin.errors import InvalidContent, InvalidOption, NotFound, UnreadableFile
 
 TEXTS = [
@@ -151,6 +151,28 @@ def test_a_forked_child_embeds(fast: StaticEmbedder) -> None:
     if child == 0:
         os._exit(0 if np.array_equal(fast.embed(TEXTS), expected) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.skipif(not help_pairs(), reason=NO_HELP)
+def test_words_read_apart_are_the_pieces_of_the_whole_text() -> None:
+    described = (SHIPPED / "tokenizer.json").read_text(encoding="utf-8")
+    pieces = Pieces(described, 10_000, name="shipped")
+    for pair in help_pairs()[:200]:
+        for text in (pair.ko.body[:1500], pair.en.body[:1500], f"{pair.ko.title}\n{pair.en.title}\t–  {pair.ko.title}"):
+            assert pieces._by_words
+            assert pieces.ids(text) == pieces._encoded(text.strip())
+
+
+def test_a_tokenizer_that_may_join_words_reads_texts_whole(folder: Path) -> None:
+    described = json.loads((folder / "tokenizer.json").read_text())
+    apart = Pieces(json.dumps(described), 10, name="x")
+    assert apart._by_words
+    for change in (
+        {"pre_tokenizer": None},
+        {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}},
+        {"normalizer": {"type": "Prepend", "prepend": "▁"}},
+    ):
+        assert not Pieces(json.dumps(described | change), 10, name="x")._by_words
 
 
 @pytest.mark.skipif(not help_pairs(), reason=NO_HELP)

@@ -27,7 +27,7 @@ def train(
     content: Annotated[
         str | None, typer.Option("--content", help="The column of texts or paths in a table.", show_default="guessed")
     ] = None,
-    net: Annotated[str, typer.Option(help="Of pictures and sounds: vgg or resnet.")] = "resnet",
+    net: Annotated[str, typer.Option(help="Of pictures and sounds: vgg or resnet.")] = "vgg",
     loss: Annotated[str, typer.Option(help="Of pictures and sounds: triplet or supcon.")] = "supcon",
     size: Annotated[
         int | None, typer.Option(help="Side of the picture that the network sees.", show_default="32, 64")

@@ -282,7 +282,7 @@ class CnnEmbedder:
 
 def cnn_embedder(
     *,
-    net: str = "resnet",
+    net: str = "vgg",
     dim: int = 64,
     loss: str = "supcon",
     size: int = 32,
@@ -315,7 +315,7 @@ def cnn_embedder(
 
 def sound_cnn_embedder(
     *,
-    net: str = "resnet",
+    net: str = "vgg",
     dim: int = 64,
     loss: str = "supcon",
     size: int = 64,
