@@ -161,7 +161,8 @@ def on_mnist() -> None:
     pixels = np.array([item.ravel() for item in items], np.float32)
     table("MNIST", labels, {
         "raw pixels": lambda seed: as_given(pixels, labels, seed),
-        "`head` over pixels, lda": lambda seed: head(pixels, labels, seed),
+        "`head` over pixels, blend": lambda seed: head(pixels, labels, seed),
+        "`head` over pixels, lda": lambda seed: head(pixels, labels, seed, method="lda"),
         "`head` over pixels, nca": lambda seed: head(pixels, labels, seed, method="nca", dim=32),
         **networks("cnn", items, labels, ("vgg", "resnet"), size=28, epochs=6),
     }, SEEDS[:1])  # fmt: skip
@@ -173,7 +174,8 @@ def on_stamps() -> None:
     pixels = np.array([item.ravel() for item in small], np.float32)
     table("Stamps", labels, {
         "raw pixels": lambda seed: as_given(pixels, labels, seed),
-        "`head` over pixels, lda": lambda seed: head(pixels, labels, seed),
+        "`head` over pixels, blend": lambda seed: head(pixels, labels, seed),
+        "`head` over pixels, lda": lambda seed: head(pixels, labels, seed, method="lda"),
         **networks("cnn", small, labels, ("vgg",), size=32, epochs=10),
     }, SEEDS[:1])  # fmt: skip
 
@@ -184,7 +186,8 @@ def on_clips() -> None:
     spread = (statistics - statistics.mean(axis=0)) / statistics.std(axis=0)
     table("Sonic Pi", labels, {
         "mel statistics, standardised": lambda seed: as_given(spread, labels, seed),
-        "`head` over mel statistics, lda": lambda seed: head(spread, labels, seed),
+        "`head` over mel statistics, blend": lambda seed: head(spread, labels, seed),
+        "`head` over mel statistics, lda": lambda seed: head(spread, labels, seed, method="lda"),
         "`head` over mel statistics, nca": lambda seed: head(spread, labels, seed, method="nca", dim=32),
         **networks("sound-cnn", items, labels, ("vgg",), epochs=20, size=32, seconds=2.0),
     }, SEEDS)  # fmt: skip
@@ -196,7 +199,8 @@ def on_pages() -> None:
         rows = adjoin.embedder(name).embed(texts)
         table(f"Korean help pages by program, `{name}`", labels, {
             "as it is": lambda seed, rows=rows: as_given(rows, labels, seed),
-            "`head`, lda": lambda seed, rows=rows: head(rows, labels, seed),
+            "`head`, blend": lambda seed, rows=rows: head(rows, labels, seed),
+            "`head`, lda": lambda seed, rows=rows: head(rows, labels, seed, method="lda"),
             "`head`, nca": lambda seed, rows=rows: head(rows, labels, seed, method="nca", dim=32),
         }, SEEDS)  # fmt: skip
 

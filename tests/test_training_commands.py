@@ -73,7 +73,7 @@ def test_train_on_clips_and_on_texts(place: Path) -> None:
         "train", "notes.csv", "--labels", "topic", "--kind", "text", "--embedder", "fast", "--out", "head", cwd=place
     )
     assert told["report"]["rows"]["after"]["ratio"] < told["report"]["rows"]["frozen embedder"]["ratio"]
-    assert adjoin.embedder(place / "head").embed(["a cat"]).shape == (1, 1)
+    assert adjoin.embedder(place / "head").embed(["a cat"]).shape == (1, 256)
 
 
 def test_wrong_training_data_is_told(place: Path) -> None:

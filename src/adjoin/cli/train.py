@@ -34,8 +34,10 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the items at most.", show_default="20, 30")] = None,
     embedder: Annotated[str, typer.Option(help="Of texts: the frozen model below.")] = "default",
-    method: Annotated[str, typer.Option(help="Of texts: lda or nca.")] = "lda",
-    dim: Annotated[int | None, typer.Option(help="Numbers in a vector.", show_default="64 at most")] = None,
+    method: Annotated[str, typer.Option(help="Of texts: blend, lda or nca.")] = "blend",
+    dim: Annotated[
+        int | None, typer.Option(help="Numbers in a vector.", show_default="64, or as many as below")
+    ] = None,
     seed: Annotated[int, typer.Option(help="What decides the order, the split and the start.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads of PyTorch.", show_default="its own choice")] = None,
     as_json: common.AsJson = False,
