@@ -101,7 +101,7 @@ class HeadEmbedder:
         given = list(items)
         found = check_labels(len(given), labels, doing=FAMILY)
         parts = split(found, self._options["held_out"], self._options["seed"], watch=False)
-        learned = np.sort(np.concatenate([parts.learned]))
+        learned = parts.learned
         total = len(given) + NCA_ITERATIONS
         rows = []
         for start in range(0, len(given), AT_ONCE):
@@ -109,6 +109,10 @@ class HeadEmbedder:
             if progress:
                 progress(min(start + AT_ONCE, len(given)), total)
         vectors = np.concatenate(rows)
+        if not np.ptp(vectors[learned], axis=0).any():
+            raise InvalidInput(
+                "the frozen embedder gives all items the same vector, so that there is nothing to learn from."
+            )
         limit = _most(self._options["method"], vectors.shape[1], len(found.names))
         blend = self._options["method"] == "blend"
         dim = self._options["dim"] or (limit if blend else min(limit, 64))
@@ -122,10 +126,6 @@ class HeadEmbedder:
         tell = (lambda step: progress(len(given) + min(step, NCA_ITERATIONS), total)) if progress else lambda step: None
         fit = {"blend": _blend, "lda": _lda, "nca": _nca}[self._options["method"]]
         mean, mapped = fit(vectors[learned], found.codes[learned], dim, self._options["seed"], tell)
-        if not np.isfinite(mapped).all() or not np.any(mapped):
-            raise InvalidInput(
-                "the frozen embedder gives all items the same vector, so that there is nothing to learn from."
-            )
         self._mean, self._map = mean.astype(np.float32), mapped.astype(np.float32)
         self._facts = {
             "method": self._options["method"], "dim": dim, "labels": list(found.names), "seed": self._options["seed"],
