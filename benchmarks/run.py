@@ -33,6 +33,8 @@ BENCHMARKS = {
     "calibration": "Recall promised and kept",
     "senses": "Words with two senses",
     "reindex": "Indexing twice",
+    "distil": "A static model beside its teacher",
+    "train": "Trained on labels",
     "drills": "Killed processes and wrong bits",
     "open": "Opening and asking once",
     "parallel": "Readers side by side",

@@ -17,7 +17,7 @@ from tests.support.stores import vectors
 
 COMMANDS = (
     "demo", "index", "search", "get", "stats", "delete", "erase", "optimize", "embedders", "re-embed", "doctor", "backup",
-    "bench", "export",
+    "bench", "export", "distil", "train",
 )  # fmt: skip
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
 

@@ -84,7 +84,7 @@ def help_pairs() -> tuple[Pair, ...]:
 @cache
 def description_pairs() -> tuple[Pair, ...]:
     """Descriptions of Debian's packages in both languages, clean in the same sense."""
-    korean, english = _descriptions("ko"), _descriptions("en")
+    korean, english = all_descriptions("ko"), all_descriptions("en")
     return tuple(_clean(Pair(key, korean[key], english[key]) for key in sorted(korean.keys() & english.keys())))
 
 
@@ -113,7 +113,8 @@ def _page(path: Path) -> Text:
     return Text(html.unescape(title[1]).strip() if title else "", " ".join(body.split()))
 
 
-def _descriptions(language: str) -> dict[str, Text]:
+def all_descriptions(language: str) -> dict[str, Text]:
+    """Every description in one language, by key, as it is."""
     found = {}
     for path in DESCRIPTIONS.glob(f"*_main_i18n_Translation-{language}"):
         for block in path.read_text(encoding="utf-8", errors="replace").split("\n\n"):

@@ -14,6 +14,7 @@ from adjoin.cli import (
     bench,
     delete,
     demo,
+    distil,
     doctor,
     embedders,
     erase,
@@ -24,6 +25,7 @@ from adjoin.cli import (
     re_embed,
     search,
     stats,
+    train,
 )
 from adjoin.errors import AdjoinError
 
@@ -37,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    demo, index, search, get, stats, delete, erase, optimize, embedders, re_embed, doctor, backup, bench, export,
+    demo, index, search, get, stats, delete, erase, optimize, embedders, re_embed, doctor, backup, bench, export, distil, train,
 ):  # fmt: skip
     command.register(app)
 

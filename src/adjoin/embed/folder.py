@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from adjoin.embed.hashes import sha256
 from adjoin.embed.identity import ARCHITECTURE, Identity
 from adjoin.embed.rounding import Output, check_output
+from adjoin.embed.static import StaticEmbedder, is_static, static_folder
 from adjoin.embed.text import DEFAULT_MAX_TOKENS, POOLINGS, Parts, Pooling, TextEmbedder
 from adjoin.errors import InvalidOption, NotFound, UnreadableFile, Unsupported
 from adjoin.types import Kind
@@ -71,16 +72,20 @@ def folder_embedder(
     dim: int | None = None,
     output: Output = "float32",
     workers: int | None = None,
-) -> TextEmbedder:
+) -> TextEmbedder | StaticEmbedder:
     """The encoder in that folder. Its files are hashed when its identity is first asked for.
 
     name: what reopens it; the folder's path if None. pooling: mean, cls or last. prompts: `document` and `query` → text
     put before each item. max_tokens: cut longer texts. dim: keep the first numbers only (for Matryoshka models).
     output: "float32", "int8" or "binary" (for metric="hamming"); see `rounding.rounded`.
     workers: texts at once; the cores for a graph, 1 for safetensors, whose NumPy uses the cores itself.
+    A static model, in the layout of Model2Vec or sentence-transformers, has neither pooling nor prompts nor workers.
     Raises NotFound for a file that is missing, InvalidOption, and Unsupported for modules that are not known.
     """
     check_output(output)
+    if is_static(folder):
+        _refuse_for_static(pooling=pooling, prompts=prompts, workers=workers)
+        return static_folder(folder, name=name, dim=dim, max_tokens=max_tokens)
     weights = _weights(folder)
     settings = _settings(folder, pooling, prompts, max_tokens, dim)
 
@@ -110,6 +115,12 @@ def _architecture(weights: list[Path], config: Mapping[str, Any]) -> dict[str, s
         return {}
     told = {name: value for name, value in config.items() if name not in _NOT_OF_THE_NETWORK}
     return {ARCHITECTURE: hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}
+
+
+def _refuse_for_static(**options: object) -> None:
+    for option, given in options.items():
+        if given is not None:
+            raise InvalidOption(f"a static model has no {option}; dim and max_tokens can be chosen.")
 
 
 def _weights(folder: Path) -> list[Path]:

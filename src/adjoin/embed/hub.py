@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from adjoin.embed.folder import GRAPHS, folder_embedder
+from adjoin.embed.static import StaticEmbedder, is_static
 from adjoin.embed.text import TextEmbedder
 from adjoin.errors import InvalidOption, MissingExtra, NotFound
 
 SMALL = ("*.json", "1_Pooling/config.json")
+STATIC = ("model.safetensors", "0_StaticEmbedding/*")
 ONNX = tuple(pattern for graph in GRAPHS for pattern in (graph, f"{graph}_data*", f"{graph}.data*"))
 SAFETENSORS = ("model*.safetensors",)
 
 
-def hub_embedder(name: str, **options: Any) -> TextEmbedder:
+def hub_embedder(name: str, **options: Any) -> TextEmbedder | StaticEmbedder:
     """`hf:ORG/NAME[@revision]`; the options are those of a folder.
 
     Downloads what is missing in the hub's cache: the small files and the graph, or safetensors where there is no graph.
@@ -29,7 +31,9 @@ def hub_embedder(name: str, **options: Any) -> TextEmbedder:
 
 def _snapshot(repository: str, revision: str | None) -> Path:
     folder = _download(repository, revision, (*SMALL, *ONNX))
-    if not any((folder / graph).is_file() for graph in GRAPHS):
+    if is_static(folder):  # which may have a graph too
+        folder = _download(repository, revision, (*SMALL, *STATIC))
+    elif not any((folder / graph).is_file() for graph in GRAPHS):
         folder = _download(repository, revision, (*SMALL, *SAFETENSORS))
     return folder
 

@@ -104,6 +104,36 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
         "glove": Family(
             "adjoin.embed.words", "glove", "words by what stands beside them", "words", ("scipy",), "load_words"
         ),
+        "fast": Family(
+            "adjoin.embed.static",
+            "fast_embedder",
+            "Korean and English text, without a network",
+            load_saved="load_static",
+        ),
+        "cnn": Family(
+            "adjoin.embed.train.convolutional",
+            "cnn_embedder",
+            "pictures, trained on labels",
+            "torch",
+            ("torch",),
+            "load_cnn",
+        ),
+        "sound-cnn": Family(
+            "adjoin.embed.train.convolutional",
+            "sound_cnn_embedder",
+            "clips, trained on labels",
+            "torch",
+            ("torch",),
+            "load_cnn",
+        ),
+        "head": Family(
+            "adjoin.embed.train.head",
+            "head_embedder",
+            "a map over another embedder, trained on labels",
+            "learn",
+            ("sklearn",),
+            "load_head",
+        ),
     }
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""

@@ -60,9 +60,7 @@ def save(
     """
     import numpy as np
 
-    target = Path(path).expanduser().absolute()
-    if target.exists() and not (target / MANIFEST).is_file():
-        raise InvalidOption(f"{target} is there already and is no saved embedder. Give a path where nothing is.")
+    target = check_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -86,6 +84,14 @@ def save(
             made.rename(target)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+    return target
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """The absolute path, if `save` may write there; to be asked before long work. Raises InvalidOption."""
+    target = Path(path).expanduser().absolute()
+    if target.exists() and not (target / MANIFEST).is_file():
+        raise InvalidOption(f"{target} is there already and is no saved embedder. Give a path where nothing is.")
     return target
 
 

@@ -110,6 +110,10 @@ class TextEmbedder:
         """The longest text that is read to its end, in tokens with the prompt and the special ones."""
         return self.identity.max_tokens or DEFAULT_MAX_TOKENS
 
+    def tokenizer_json(self) -> str:
+        """The content of the `tokenizer.json` that it reads texts with."""
+        return self._parts.tokenizer.read_text(encoding="utf-8")
+
     @property
     def truncated(self) -> int:
         """How many of the texts embedded so far were cut at `max_tokens`."""
