@@ -35,6 +35,67 @@ class Family:
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "default": Family("adjoin.embed.default", "default_embedder", "Korean and English text"),
+        "image": Family(
+            "adjoin.embed.images.network", "image_embedder", "pictures, by a pretrained network", "images", ("PIL",)
+        ),
+        "torch-image": Family(
+            "adjoin.embed.images.torch_network",
+            "torch_image_embedder",
+            "pictures, by any network of timm, torchvision or transformers",
+            "torch",
+            ("torch", "PIL"),
+        ),
+        "pixels": Family(
+            "adjoin.embed.images.classic", "pixels_embedder", "pictures, by their own small pixels", "images", ("PIL",)
+        ),
+        "imagehash": Family(
+            "adjoin.embed.images.classic",
+            "imagehash_embedder",
+            "copies of pictures, by 64 bits for hamming",
+            "images",
+            ("PIL", "scipy"),
+        ),
+        "histogram": Family(
+            "adjoin.embed.images.classic", "histogram_embedder", "pictures, by their colours", "images", ("PIL",)
+        ),
+        "hog": Family(
+            "adjoin.embed.images.classic", "hog_embedder", "pictures, by their edges", "images", ("PIL", "skimage")
+        ),
+        "descriptors": Family(
+            "adjoin.embed.images.classic",
+            "descriptors_embedder",
+            "pictures, by colours, edges and layout",
+            "images",
+            ("PIL", "skimage"),
+        ),
+        "sound": Family(
+            "adjoin.embed.sound.statistics",
+            "sound_embedder",
+            "sounds, by statistics of their log-mel spectrogram",
+            "audio",
+            ("soundfile", "soxr"),
+        ),
+        "mfcc": Family(
+            "adjoin.embed.sound.statistics",
+            "mfcc_embedder",
+            "sounds, by statistics of their MFCC",
+            "audio",
+            ("soundfile", "soxr"),
+        ),
+        "speech": Family(
+            "adjoin.embed.sound.network",
+            "speech_embedder",
+            "phrases, whoever speaks them",
+            "audio",
+            ("soundfile", "soxr"),
+        ),
+        "voice": Family(
+            "adjoin.embed.sound.network",
+            "voice_embedder",
+            "speakers, whatever they say",
+            "audio",
+            ("soundfile", "soxr"),
+        ),
     }
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""
