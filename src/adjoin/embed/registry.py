@@ -82,6 +82,13 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "audio",
             ("soundfile", "soxr"),
         ),
+        "spectrogram": Family(
+            "adjoin.embed.sound.statistics",
+            "spectrogram_embedder",
+            "sounds, by a picture network over their spectrogram",
+            "audio",
+            ("soundfile", "soxr", "PIL"),
+        ),
         "speech": Family(
             "adjoin.embed.sound.network",
             "speech_embedder",

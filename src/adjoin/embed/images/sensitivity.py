@@ -281,6 +281,7 @@ def _draw(report: Sensitivity, path: Path) -> Path:
     panels = curves.subplots(1, len(changes), sharey=True, squeeze=False)[0]
     for n, (axes, change) in enumerate(zip(panels, changes, strict=True)):
         _draw_curves(axes, report, change, first=n == 0)
+    curves.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
     figure.savefig(path)
     return path
 
@@ -315,4 +316,3 @@ def _draw_curves(axes: Any, report: Sensitivity, change: str, *, first: bool) ->
     axes.set_xlabel({"shift": "shifted by", "scale": "made smaller to", "crop": "cropped to"}[change])
     if first:
         axes.set_ylabel("recall@1")
-        axes.legend(frameon=False, loc="lower left")
