@@ -98,6 +98,14 @@ def mel_filters(mel: Mel) -> Floats:
     return filters
 
 
+def band_centres(mel: Mel) -> Any:
+    """Hertz in the middle of each band, (n_mels,)."""
+    import numpy as np
+
+    low, high = _mels(np.array([mel.fmin, mel.fmax or mel.rate / 2]))
+    return _hertz(np.linspace(low, high, mel.n_mels + 2))[1:-1]
+
+
 def spectrogram(item: Any, *, rate: int = RATE, mels: int = 64, hop_s: float = 0.01, window_s: float = 0.025) -> Floats:
     """The log-mel spectrogram of a sound as a picture: float32 (frames, mels), 1 where it is loudest, 0 from 80 dB below.
 

@@ -1,13 +1,13 @@
 """Sounds by statistics of their spectrogram: no network, nothing learned. And by a picture network over the spectrogram.
 
-sound        what is loud, how it varies and how fast, and how long it lasts: 200 numbers from 64 mel bands
+sound        what is loud, how it varies and how fast, and how long it lasts: 264 numbers from 64 mel bands
 mfcc         the classic: means and deviations of cepstral coefficients
 spectrogram  the spectrogram taken as a picture, and the statistics beside it
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.embed.identity import Identity
@@ -23,17 +23,18 @@ MEL: Final = Mel(RATE, 400, 160, 64)
 MFCC_MEL: Final = Mel(22_050, 2048, 512, 128)
 LENGTH_COPIES: Final = 8
 """The clip's length counts as much as so many bands."""
-SCALES: Final = {"mean": (-45.0, 20.0), "deviation": (12.0, 8.0), "change": (3.0, 2.0)}
+SCALES: Final = {"mean": (-45.0, 20.0), "deviation": (12.0, 8.0), "peak": (-25.0, 15.0), "change": (3.0, 2.0)}
 """(middle, width) in dB: about what these are over speech, music and noises, so that all count about the same."""
 HELD_FRAMES: Final = 1 << 16
 """Frames of a spectrogram that are held, 11 minutes of them; a longer clip is read twice instead."""
+BEGINNING_FRAMES: Final = 200
 PICTURE_FRAMES: Final = 1024
 """A longer clip's spectrogram is averaged down to so many frames before it becomes a picture."""
 
 
 def sound_embedder(*, workers: int | None = None) -> SoundEmbedder:
-    """For each of 64 mel bands the mean level below the clip's loudest, its deviation, and its mean change from one hundredth of
-    a second to the next, all in dB and scaled; and the logarithm of the length. 200 dimensions.
+    """For each of 64 mel bands the mean and the highest level below the clip's loudest, the level's deviation, and its mean change
+    from one hundredth of a second to the next, in dB and scaled; and the logarithm of the length. 264 dimensions.
 
     How loud a clip is as a whole does not count. Silence has a vector of its own. For cosine or euclidean.
     Cost: some 100 times faster than the clip lasts.
@@ -59,10 +60,11 @@ def mfcc_embedder(*, coefficients: int = 20, deviations: bool = True, workers: i
 
 
 def spectrogram_embedder(*, over: str = "image", statistics: float = 1.0, workers: int | None = None) -> SoundEmbedder:
-    """The log-mel spectrogram as a picture through an image embedder, and the statistics of `sound`, each of unit length.
+    """The log-mel spectrogram as a picture through an image embedder, and the statistics of `sound`; of unit length.
 
-    over: the image embedder's name or path. statistics: their weight beside it, from 0. A clip of more than ten seconds
-    has its frames averaged down to 1,024 first; cut long clips into `windows`.
+    Two pictures: of the whole clip, which tells how it goes, and of its first two seconds, where time has one scale. over: the
+    image embedder's name or path. statistics: their weight beside the pictures, from 0. A clip of more than ten seconds has
+    its frames averaged down to 1,024 first; cut long clips into `windows`.
     """
     from adjoin.embed.contents import Lazy
     from adjoin.embed.registry import embedder
@@ -78,14 +80,14 @@ def spectrogram_embedder(*, over: str = "image", statistics: float = 1.0, worker
 
         seen = eye.get().identity
         settings = {"over": {name: value for name, value in asdict(seen).items() if name not in ("name", "canary")},
-                    "statistics": statistics, "frames": PICTURE_FRAMES, "top_db": TOP_DB}  # fmt: skip
-        return Identity("spectrogram", f"spectrogram over {seen.model}", seen.dim + (_SOUND_DIM if statistics else 0),
+                    "statistics": statistics, "frames": PICTURE_FRAMES, "beginning": BEGINNING_FRAMES, "top_db": TOP_DB}  # fmt: skip
+        return Identity("spectrogram", f"spectrogram over {seen.model}", 2 * seen.dim + (_SOUND_DIM if statistics else 0),
                         weights=seen.weights, settings=settings)  # fmt: skip
 
     return SoundEmbedder(identity, lambda: _spectrogram_describer(eye.get(), float(statistics)), workers=workers)
 
 
-_SOUND_DIM: Final = 3 * MEL.n_mels + LENGTH_COPIES
+_SOUND_DIM: Final = len(SCALES) * MEL.n_mels + LENGTH_COPIES
 
 
 class Levels:
@@ -150,7 +152,7 @@ class Moments:
 
 
 def sound_vector(clip: Clip) -> Floats:
-    """(200,) of a clip. See `sound_embedder`."""
+    """(264,) of a clip. See `sound_embedder`."""
     return _sound_vector(Levels(MEL, clip))
 
 
@@ -158,15 +160,17 @@ def _sound_vector(levels: Levels) -> Floats:
     import numpy as np
 
     moments, change, steps, last = Moments(), np.zeros(MEL.n_mels), 0, None
+    peak = np.full(MEL.n_mels, -np.inf)
     reference = levels.loudest + (TOP_DB if levels.silent else 0.0)  # silence lies at the bottom, where nothing else is
     for block in levels.blocks():
         below = block - np.float32(reference)
         moments.add(below)
+        peak = np.maximum(peak, below.max(axis=0))
         joined = below if last is None else np.concatenate([last, below])
         change += np.abs(np.diff(joined, axis=0)).sum(axis=0, dtype=np.float64)
         steps += len(joined) - 1
         last = below[-1:]
-    parts = {"mean": moments.mean, "deviation": moments.deviation, "change": change / max(steps, 1)}
+    parts = {"mean": moments.mean, "deviation": moments.deviation, "peak": peak, "change": change / max(steps, 1)}
     scaled = [(parts[name] - middle) / width for name, (middle, width) in SCALES.items()]
     length = np.full(LENGTH_COPIES, np.log2(levels.frames * MEL.hop / RATE))
     vector: Floats = np.concatenate([*scaled, length]).astype(np.float32)
@@ -192,11 +196,13 @@ def _mfcc_describer(coefficients: int, deviations: bool) -> Describe:
 def _spectrogram_describer(eye: Any, weight: float) -> Describe:
     import numpy as np
 
-    see: Callable[[Any], Floats] = lambda picture: eye.embed([picture])[0]  # noqa: E731  # one picture a call
+    def see(picture: Floats) -> Floats:
+        return _unit(eye.embed([picture])[0]) * np.float32(0.5**0.5)
 
     def describe(clip: Clip) -> Floats:
         levels = Levels(MEL, clip)
-        parts = [_unit(see(_picture(levels)))]
+        whole = _picture(levels)
+        parts = [see(whole), see(whole if levels.frames == BEGINNING_FRAMES else _beginning(levels))]
         if weight:
             parts.append(np.float32(weight) * _unit(_sound_vector(levels)))
         return _unit(np.concatenate(parts))
@@ -213,14 +219,38 @@ def _picture(levels: Levels) -> Floats:
     size = -(-levels.frames // PICTURE_FRAMES)
     rows, held = [], np.zeros((0, MEL.n_mels), np.float32)
     for block in levels.blocks():
-        held = np.concatenate([held, (block - np.float32(levels.loudest)) / np.float32(TOP_DB) + np.float32(1)])
-        whole = len(held) // size * size
-        rows.append(held[:whole].reshape(-1, size, MEL.n_mels).mean(axis=1))
-        held = held[whole:]
+        held = np.concatenate([held, _shade(block, levels)])
+        full = len(held) // size * size
+        rows.append(held[:full].reshape(-1, size, MEL.n_mels).mean(axis=1))
+        held = held[full:]
     if len(held):
         rows.append(held.mean(axis=0, keepdims=True))
-    picture: Floats = np.clip(np.concatenate(rows).T[::-1], 0, 1)
+    picture: Floats = np.ascontiguousarray(np.concatenate(rows).T[::-1])
     return picture
+
+
+def _beginning(levels: Levels) -> Floats:
+    """(bands, 200): the first two seconds, with silence behind a shorter clip."""
+    import numpy as np
+
+    picture = np.zeros((MEL.n_mels, BEGINNING_FRAMES), np.float32)
+    done = 0
+    for block in levels.blocks():
+        rows = block[: BEGINNING_FRAMES - done]
+        if not levels.silent:
+            picture[:, done : done + len(rows)] = _shade(rows, levels).T[::-1]
+        done += len(rows)
+        if done == BEGINNING_FRAMES:
+            break
+    return picture
+
+
+def _shade(block: Floats, levels: Levels) -> Floats:
+    """From 0, 80 dB below the loudest, to 1."""
+    import numpy as np
+
+    shade: Floats = np.clip((block - np.float32(levels.loudest)) / np.float32(TOP_DB) + np.float32(1), 0, 1)
+    return shade
 
 
 def _unit(vector: Any) -> Floats:
