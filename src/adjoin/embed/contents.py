@@ -27,11 +27,11 @@ def path_of(item: object) -> Path | None:
 def refuse_no_file(path: Path, what: str) -> None:
     """Raises UnreadableFile unless there is a file. what: `picture`, `sound`."""
     try:
-        there = path.is_file()
+        there, is_folder = path.is_file(), path.is_dir()
     except (OSError, ValueError):  # a name that no file system takes: too long, or with a null in it
-        there = False
+        there, is_folder = False, False
     if not there:
-        why = "is a folder" if path.is_dir() else "is not there"
+        why = "is a folder" if is_folder else "is not there"
         raise UnreadableFile(
             f"the {what} {_shown(path)} {why}. A str is taken as a path; pass bytes for a file's content."
         )

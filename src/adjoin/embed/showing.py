@@ -84,7 +84,9 @@ def facts_of(path: str | os.PathLike[str]) -> SoundFacts | ImageFacts:
         try:
             return sound_facts(file)
         except (UnreadableFile, MissingExtra) as no_sound:
-            raise UnreadableFile(f"{file} is neither shown as a picture nor as a sound.\n  {no_picture}\n  {no_sound}") from no_sound  # fmt: skip
+            raise UnreadableFile(
+                f"{file} is shown neither as a picture nor as a sound.\n  {no_picture}\n  {no_sound}"
+            ) from no_sound
 
 
 def image_facts(path: Path) -> ImageFacts:
@@ -163,7 +165,8 @@ def sketch(path: str | os.PathLike[str], *, width: int = 72, height: int = 12) -
     picture = _levels(clip_of(Path(path).expanduser()), width, max(2 * height, 8))  # (columns, bands)
     bands = np.array_split(np.arange(picture.shape[1]), height)
     rows = np.stack([picture[:, band].max(axis=1) for band in bands])[::-1]  # (height, columns)
-    places = np.minimum((rows * len(_SHADES)).astype(int), len(_SHADES) - 1)
+    shades = np.clip((rows - 0.25) / 0.75, 0, 1)  # 60 dB of the 80: there are five characters
+    places = np.minimum((shades * len(_SHADES)).astype(int), len(_SHADES) - 1)
     return "\n".join("".join(_SHADES[place] for place in row).rstrip() for row in places)
 
 

@@ -156,7 +156,7 @@ def sensitivity(
     named = embedders if isinstance(embedders, Mapping) else {_name(each): each for each in embedders}
     models = {name: registry.embedder(each) for name, each in named.items()}
     steps = [(change, amount) for change, amounts in changes.items() for amount in amounts]
-    done, total = 0, len(models) * (1 + len(steps)) * len(pictures)
+    done, total = 0, len(models) * (1 + sum(not _nothing(*step) for step in steps)) * len(pictures)
 
     def embedded(model: Embedder, change: Callable[[Image], Image] | None) -> Floats:
         nonlocal done

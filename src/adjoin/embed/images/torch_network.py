@@ -30,7 +30,7 @@ def torch_image_embedder(
     channels: Channels | None = None,
     pretrained: bool = True,
     normalize: bool = True,
-    name: str | None = None,
+    model_name: str | None = None,
     workers: int | None = None,
 ) -> ImageEmbedder:
     """A network of PyTorch without its last layer: its features, of unit length.
@@ -39,7 +39,7 @@ def torch_image_embedder(
     or a torch.nn.Module that takes (1, 3, height, width) and gives a vector, a map or tokens, which are pooled by mean.
     size, mean, std, fit, channels: how a picture is prepared (`network.Preparation`, values from 0 to 1); what the model says
     of itself where an option is not given, else ImageNet's usual ones.
-    pretrained: False takes the seeded beginnings instead of trained weights. name: what to call a module of your own.
+    pretrained: False takes the seeded beginnings instead of trained weights. model_name: what to call a module of your own.
     workers: pictures at once; PyTorch uses several threads for each, so one if None.
     Raises MissingExtra, NotFound for a model that is not there, InvalidOption.
     """
@@ -59,7 +59,7 @@ def torch_image_embedder(
 
         blank = Image.fromarray(np.full((8, 8, 3), 128, np.uint8))
         return Identity(
-            "torch-image", model if isinstance(model, str) else name or type(network).__name__,
+            "torch-image", model if isinstance(model, str) else model_name or type(network).__name__,
             len(_describer(network, preparation, normalize)(blank)), weights=_weights(network), pooling="mean",
             normalize=normalize, settings=preparation.to_settings(),
         )  # fmt: skip
