@@ -1,6 +1,7 @@
 """Runs every benchmark, or those named, and writes what they print to docs/benchmarks.md with the machine and versions.
 
-python benchmarks/run.py [startup embedding add tail filters indexes calibration reindex drills open parallel size growth peers]
+python benchmarks/run.py [startup embedding images sound add tail filters indexes calibration reindex drills open
+    parallel size growth peers]
 
 The last five make real data once (benchmarks/peers/datasets.py), and the last installs other databases into environments of
 their own below .cache/: together they take hours on two cores.
@@ -23,6 +24,8 @@ RESULTS = HERE / "results"
 BENCHMARKS = {
     "startup": "Starting",
     "embedding": "Embedding with the default model",
+    "images": "Embedding pictures",
+    "sound": "Embedding sounds",
     "add": "Storing",
     "tail": "Exact search",
     "filters": "Filters on sealed rows",

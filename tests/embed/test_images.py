@@ -99,7 +99,7 @@ def test_no_items_have_no_vectors_and_one_item_outside_a_list_is_refused(models:
 
 def test_a_refused_picture_is_named_by_its_place_and_the_rest_goes_on(models: dict[str, Any], tmp_path: Path) -> None:
     good = saved(picture())
-    items = [good, str(tmp_path / "nowhere.png"), good, good[: len(good) // 2], 3.5, good]
+    items = [good, str(tmp_path / "nowhere.png"), good, good[: len(good) // 2], np.zeros((2, 2, 7)), good]
     with pytest.raises(UnreadableFile, match=r"item 1: the picture .*nowhere\.png.* is not there.*Nothing of the call"):
         models["pixels"].embed(items)
     vectors, places, refused = embed_all(models["pixels"], items)
