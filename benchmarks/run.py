@@ -26,6 +26,8 @@ BENCHMARKS = {
     "records": "Records: a left-out field by its neighbours",
     "reduce": "Fewer dimensions",
     "words": "Words, trained",
+    "images": "Embedding pictures",
+    "sound": "Embedding sounds",
     "add": "Storing",
     "tail": "Exact search",
     "filters": "Filters on sealed rows",

@@ -449,7 +449,7 @@ def shown(value: object, most: int) -> str:
         value
         if isinstance(value, str)
         else ""
-        if value in (None, {})
+        if value is None or (isinstance(value, Mapping) and not value)  # an array has no truth to compare
         else json.dumps(value, ensure_ascii=False, default=str)
     )
     return _one_line(text, most)

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Final
 
 import typer
 
 from adjoin._version import __version__
-from adjoin.cli import (
-    backup,
-    bench,
-    delete,
-    demo,
-    distil,
-    doctor,
-    embedders,
-    erase,
-    export,
-    get,
-    index,
-    optimize,
-    re_embed,
-    search,
-    stats,
-    train,
-)
 from adjoin.errors import AdjoinError
+
+COMMANDS: Final = (
+    "demo", "index", "search", "get", "show", "stats", "delete", "erase", "optimize", "embedders", "re_embed", "distil", "train",
+    "doctor", "backup", "bench", "export",
+)  # fmt: skip
+"""The modules beside this one, in the order in which help lists them."""
 
 app = typer.Typer(
     name="adjoin",
@@ -38,10 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    demo, index, search, get, stats, delete, erase, optimize, embedders, re_embed, doctor, backup, bench, export, distil, train,
-):  # fmt: skip
-    command.register(app)
+for command in COMMANDS:
+    import_module(f"adjoin.cli.{command}").register(app)
 
 
 def _version(wanted: bool) -> None:

@@ -47,8 +47,8 @@ def _print_table(found: list[Known]) -> None:
         ("items/s", "right"),
     ):
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("what it is")
-    table.add_column("to get it")
+    table.add_column("what it is", min_width=24)
+    table.add_column("to get it", no_wrap=True)
     for one in found:
         languages = f" ({one.languages})" if one.languages else ""
         table.add_row(

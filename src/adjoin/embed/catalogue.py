@@ -49,7 +49,7 @@ def known_embedders(*, measure: bool = True) -> list[Known]:
 
 def _known(name: str, family: Family, measure: bool) -> Known:
     missing = [package for package in family.needs if find_spec(package) is None]
-    trained = family.load_saved is not None
+    trained = family.load_saved is not None and not family.ready
     dim, takes, speed = None, family.takes, None
     if not missing and not trained:
         try:
@@ -59,13 +59,7 @@ def _known(name: str, family: Family, measure: bool) -> Known:
             speed = _speed(model, list(getattr(model, "canary_items", CANARY_TEXTS))) if measure else None
         except AdjoinError:  # it wants options, such as which model
             pass
-    get = (
-        f"pip install 'adjoin[{family.extra}]'"
-        if missing
-        else "fit(items), or the path of a saved one"
-        if trained
-        else ""
-    )
+    get = f"pip install 'adjoin[{family.extra}]'" if missing else "fit(items)" if trained else ""
     size = sum(
         path.stat().st_size for folder in family.files for path in (_MODELS / folder).rglob("*") if path.is_file()
     )

@@ -22,7 +22,7 @@ class Family:
 
     module: has the function `make`, which gives a new one, and `load_saved(path, **options)` where it can be saved.
     about: what it is for, in a few words. needs: modules beyond the base install. extra: what brings them.
-    takes: what its items are. files: its folders in embed/models.
+    takes: what its items are. files: its folders in embed/models. ready: although it can be saved, it needs no data first.
     """
 
     module: str
@@ -34,6 +34,7 @@ class Family:
     takes: str = "text"
     languages: str = ""
     files: tuple[str, ...] = ()
+    ready: bool = False
 
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
@@ -109,6 +110,9 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "fast_embedder",
             "Korean and English text, without a network",
             load_saved="load_static",
+            languages="Korean, English",
+            files=("fast",),
+            ready=True,
         ),
         "cnn": Family(
             "adjoin.embed.train.convolutional",
@@ -117,6 +121,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "torch",
             ("torch",),
             "load_cnn",
+            takes="image",
         ),
         "sound-cnn": Family(
             "adjoin.embed.train.convolutional",
@@ -125,6 +130,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "torch",
             ("torch",),
             "load_cnn",
+            takes="sound",
         ),
         "head": Family(
             "adjoin.embed.train.head",
@@ -133,6 +139,82 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "learn",
             ("sklearn",),
             "load_head",
+        ),
+        "image": Family(
+            "adjoin.embed.images.network",
+            "image_embedder",
+            "pictures, by a pretrained network",
+            "images",
+            ("PIL",),
+            files=("efficientnet-lite0",),
+        ),
+        "torch-image": Family(
+            "adjoin.embed.images.torch_network",
+            "torch_image_embedder",
+            "pictures, by any network of timm, torchvision or transformers",
+            "torch",
+            ("torch", "PIL"),
+            takes="image",
+        ),
+        "pixels": Family(
+            "adjoin.embed.images.classic", "pixels_embedder", "pictures, by their own small pixels", "images", ("PIL",)
+        ),
+        "imagehash": Family(
+            "adjoin.embed.images.classic",
+            "imagehash_embedder",
+            "copies of pictures, by 64 bits for hamming",
+            "images",
+            ("PIL", "scipy"),
+        ),
+        "histogram": Family(
+            "adjoin.embed.images.classic", "histogram_embedder", "pictures, by their colours", "images", ("PIL",)
+        ),
+        "hog": Family(
+            "adjoin.embed.images.classic", "hog_embedder", "pictures, by their edges", "images", ("PIL", "skimage")
+        ),
+        "descriptors": Family(
+            "adjoin.embed.images.classic",
+            "descriptors_embedder",
+            "pictures, by colours, edges and layout",
+            "images",
+            ("PIL", "skimage"),
+        ),
+        "sound": Family(
+            "adjoin.embed.sound.statistics",
+            "sound_embedder",
+            "sounds, by statistics of their log-mel spectrogram",
+            "audio",
+            ("soundfile", "soxr"),
+        ),
+        "mfcc": Family(
+            "adjoin.embed.sound.statistics",
+            "mfcc_embedder",
+            "sounds, by statistics of their MFCC",
+            "audio",
+            ("soundfile", "soxr"),
+        ),
+        "spectrogram": Family(
+            "adjoin.embed.sound.statistics",
+            "spectrogram_embedder",
+            "sounds, by a picture network over their spectrogram",
+            "audio",
+            ("soundfile", "soxr", "PIL"),
+        ),
+        "speech": Family(
+            "adjoin.embed.sound.network",
+            "speech_embedder",
+            "phrases, whoever speaks them",
+            "audio",
+            ("soundfile", "soxr"),
+            files=("speech",),
+        ),
+        "voice": Family(
+            "adjoin.embed.sound.network",
+            "voice_embedder",
+            "speakers, whatever they say",
+            "audio",
+            ("soundfile", "soxr"),
+            files=("voice",),
         ),
     }
 )
@@ -163,7 +245,7 @@ def embedder(name: str | Path | Embedder, **options: Any) -> Embedder:
     if text in FAMILIES and not isinstance(name, Path):
         family = FAMILIES[text]
         model = _made(getattr(import_module(family.module), family.make), options)
-        return model if family.load_saved else _reopened_by(model, _named(text, options))
+        return _reopened_by(model, _named(text, options)) if family.ready or not family.load_saved else model
     from adjoin.embed import folder as folders
 
     if text.startswith("hf:"):

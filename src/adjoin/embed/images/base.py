@@ -1,0 +1,109 @@
+"""The embedder of pictures: decode, describe, one picture a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from adjoin.embed.base import check_kind
+from adjoin.embed.contents import Lazy, check_list, each
+from adjoin.embed.images import decode
+from adjoin.embed.workers import Workers
+from adjoin.errors import InvalidContent
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from adjoin.embed.identity import Identity
+    from adjoin.types import Content, Floats, Kind
+
+Describe: TypeAlias = "Callable[[Image], Floats]"
+"""An RGB image to a vector (dim,); called from several threads."""
+
+
+class ImageEmbedder:
+    """Pictures in, vectors out. A picture's vector is the same in any company, and for a document and a query.
+
+    Items are paths, the bytes of files, PIL images, and arrays (height, width[, 3 | 4]).
+    """
+
+    takes = "image"
+    takes_arrays = True
+
+    def __init__(
+        self, identity: Identity | Callable[[], Identity], load: Callable[[], Describe], *, about: int | None = None,
+        workers: int | None = None,
+    ) -> None:  # fmt: skip
+        """load: brings the describer into memory, by the first `embed`. about: the side in pixels that it needs.
+        workers: pictures at once; as many as there are cores if None."""
+        self._identity, self._about = identity, about
+        self._describe = Lazy(load)
+        self._workers = Workers(workers)
+        self.reopened_by: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        if callable(self._identity):
+            self._identity = self._identity()
+        return self._identity
+
+    @property
+    def dim(self) -> int:
+        return self.identity.dim
+
+    @property
+    def canary_items(self) -> tuple[Any, ...]:
+        """A picture with slopes, edges and colours, always the same."""
+        return (canary(),)
+
+    def embed(self, items: Sequence[Content], kind: Kind = "document") -> Floats:
+        """Vectors in the pictures' order, float32 of shape (len(items), dim).
+
+        Raises UnreadableFile or InvalidContent naming the first picture that cannot be read; then none is embedded.
+        Memory: the result, and one decoded picture a worker.
+        """
+        import numpy as np
+
+        check_kind(kind)
+        pictures = check_list(items, "pictures")
+        vectors = np.empty((len(pictures), self.dim), np.float32)
+        if not pictures:
+            return vectors
+        describe = self._describe.get()
+
+        def one(place: int, item: Any) -> None:
+            vector = describe(decode.rgb(item, about=self._about))
+            if not np.isfinite(vector).all():
+                raise InvalidContent("the network gave this picture a vector with NaN or infinity.")
+            vectors[place] = vector
+
+        each(self._workers, pictures, one)
+        return vectors
+
+    def kept(self, item: Any) -> Any:
+        """What a collection stores: a path as str, bytes as they are, pixels as a PNG."""
+        return decode.kept(item)
+
+    def hash_of(self, item: Any) -> bytes:
+        """16 bytes, equal for equal content, wherever the file lies."""
+        return decode.hash_of(item)
+
+    def close(self) -> None:
+        """Let go of the network and the threads. A later call loads them again."""
+        self._describe.forget()
+        self._workers.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.identity})"
+
+
+def canary() -> Any:
+    """(96, 128, 3) of uint8, by whole-number arithmetic, so that it is the same on every machine."""
+    import numpy as np
+
+    y, x = np.mgrid[0:96, 0:128]
+    red = x * 255 // 127
+    green = y * 255 // 95
+    blue = np.where((x // 16 + y // 16) % 2, 200, 40)
+    disc = (x - 80) ** 2 + (y - 40) ** 2 < 25**2
+    return np.stack([np.where(disc, 230, red), np.where(disc, 60, green), np.where(disc, 30, blue)], 2).astype(np.uint8)
