@@ -277,7 +277,11 @@ def is_name(text: str) -> bool:
 
 def _named(name: str, options: dict[str, Any]) -> str | None:
     """The name with its options behind it; None where they are no plain values."""
-    options = {option: value for option, value in options.items() if option not in _SECRET}
+    options = {
+        option: str(value.absolute()) if isinstance(value, Path) else value
+        for option, value in options.items()
+        if option not in _SECRET
+    }
     if not options:
         return name
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adjoin.embed.base import check_kind
@@ -10,11 +10,14 @@ from adjoin.embed.contents import Lazy, check_list, each
 from adjoin.embed.sound import decode
 from adjoin.embed.workers import Workers
 from adjoin.errors import InvalidContent
+from adjoin.types import Item, Origin
 
 if TYPE_CHECKING:
     from adjoin.embed.identity import Identity
     from adjoin.embed.sound.decode import Clip
     from adjoin.types import Content, Floats, Kind
+
+LONGEST_WHOLE_S, WINDOW_S = 15.0, 10.0
 
 Describe: TypeAlias = "Callable[[Clip], Floats]"
 """A clip to a vector (dim,); called from several threads."""
@@ -75,6 +78,14 @@ class SoundEmbedder:
 
         each(self._workers, sounds, one)
         return vectors
+
+    def items_of(self, path: str) -> Iterator[Item]:
+        """The file itself, or where it is longer than 15 s windows of 10 s every 5, so that a hit says where in it."""
+        from adjoin.embed.sound.windows import windows
+
+        if decode.clip_of(path).seconds <= LONGEST_WHOLE_S:
+            return iter([Item(path, origin=Origin(file=path))])
+        return windows(path, WINDOW_S, WINDOW_S / 2)
 
     def kept(self, item: Any) -> Any:
         """What a collection stores: a path as str, bytes and windows as they are, samples as a FLAC or WAV."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -189,14 +190,18 @@ class CnnEmbedder:
 
     def kept(self, item: Any) -> Any:
         """What a collection stores: a path as str, bytes as they are, pixels as a PNG, samples as a WAV."""
-        return contents.kept(item)
+        return self._decode().kept(item)
 
     def hash_of(self, item: Any) -> bytes:
         """16 bytes, equal for equal content, wherever the file lies."""
-        return contents.hash_of(item)
+        digest: bytes = self._decode().hash_of(item)
+        return digest
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.identity if self._graph else f'{self._family}, not fitted'})"
+
+    def _decode(self) -> Any:
+        return import_module(f"adjoin.embed.{'images' if self.takes == 'image' else 'sound'}.decode")
 
     def _check_fitted(self) -> None:
         if not self._graph:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from adjoin.errors import InvalidContent, MissingExtra, UnreadableFile
+from adjoin.embed.sound.decode import clip_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,114 +27,13 @@ def picture(item: object, size: int) -> Pixels:
     """Any picture as (size, size, 3). Raises InvalidContent, UnreadableFile, MissingExtra."""
     import numpy as np
 
-    pixels = _as_array(item)
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.shape[:2] != (size, size):
-        image = _pillow().fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        resized = np.asarray(
-            image.resize(
-                (size, size), _pillow().Resampling.BOX if min(image.size) > size else _pillow().Resampling.BILINEAR
-            )
-        )
-        pixels = resized[:, :, None] if resized.ndim == 2 else resized
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    from adjoin.embed.images import decode
 
-
-def _as_array(item: object) -> Pixels:
-    """A picture's pixels, (h, w) or (h, w, 3). item: an array (h, w[, 1 | 3 | 4]) of uint8, uint16, bool, or floats from 0 to
-    1; a PIL image, a path, or a file's bytes."""
-    import numpy as np
-
-    if isinstance(item, str | os.PathLike | bytes | bytearray):
-        item = _opened(item)
-    if hasattr(item, "convert") and hasattr(item, "getbands"):
-        if "A" in item.getbands() or "transparency" in getattr(item, "info", {}):
-            clear = item.convert("RGBA")
-            item = _pillow().alpha_composite(_pillow().new("RGBA", clear.size, "white"), clear)
-        return np.asarray(item.convert("RGB"))
-    try:
-        given = np.asarray(item)
-    except ValueError as exc:
-        raise InvalidContent(f"a {type(item).__name__} is no picture.") from exc
-    if given.ndim == 3 and given.shape[2] == 1:
-        given = given[:, :, 0]
-    if given.ndim not in (2, 3) or (given.ndim == 3 and given.shape[2] not in (3, 4)) or 0 in given.shape:
-        raise InvalidContent(
-            f"an array of shape {given.shape} is no picture: (height, width), and 3 or 4 channels behind."
-        )
-    if given.ndim == 3 and given.shape[2] == 4:
-        given = given[:, :, :3]
-    if given.dtype == np.uint8:
-        return given
-    if given.dtype == np.bool_:
-        return given.astype(np.uint8) * np.uint8(255)
-    if given.dtype == np.uint16:
-        return (given >> 8).astype(np.uint8)
-    if given.dtype.kind != "f":
-        raise InvalidContent(f"a picture is of uint8, uint16, bool or floats from 0 to 1, not {given.dtype}.")
-    if not np.isfinite(given).all():
-        raise InvalidContent("an array with NaN or infinity is no picture.")
-    if given.min() < 0 or given.max() > 1:
-        raise InvalidContent(
-            f"a picture of floats has values from 0 to 1; this one from {given.min():g} to {given.max():g}. Divide by its range."
-        )
-    return (given * 255 + 0.5).astype(np.uint8)
-
-
-def _opened(item: Any) -> Any:
-    image_module = _pillow()
-    name = f"{len(item):,} bytes" if isinstance(item, bytes | bytearray) else str(item)
-    try:
-        image = image_module.open(io.BytesIO(item) if isinstance(item, bytes | bytearray) else Path(item).expanduser())
-        image.load()
-    except Exception as exc:  # damaged files make its plugins raise nearly anything
-        raise UnreadableFile(f"{name} cannot be read as a picture: {exc}") from exc
-    return image
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as exc:
-        raise MissingExtra.of("pillow", "images", "Reading and resizing pictures") from exc
-    return Image
-
-
-def clip(item: object) -> tuple[Floats, int]:
-    """A clip as mono samples (n,) and its rate in Hz. item: (samples, rate), a path, or a file's bytes."""
-    import numpy as np
-
-    if isinstance(item, str | os.PathLike | bytes | bytearray):
-        item = _decoded(item)
-    if not (isinstance(item, tuple | list) and len(item) == 2):
-        raise InvalidContent(f"a {type(item).__name__} is no clip: give (samples, rate), a path, or a file's bytes.")
-    given, rate = np.asarray(item[0]), int(item[1])
-    if given.ndim not in (1, 2) or given.size == 0 or given.dtype.kind not in "fiu":
-        raise InvalidContent(
-            f"samples of shape {given.shape} and {given.dtype} are no clip: (n,) or (n, channels) of numbers."
-        )
-    if not 100 <= rate <= 768_000:
-        raise InvalidContent(f"a sample rate of {rate} Hz is not between 100 and 768,000.")
-    samples = given.astype(np.float32) / (1 if given.dtype.kind == "f" else float(np.iinfo(given.dtype).max))
-    if not np.isfinite(samples).all():
-        raise InvalidContent("a clip with NaN or infinity cannot be heard.")
-    return (samples.mean(axis=1) if samples.ndim == 2 else samples), rate
-
-
-def _decoded(item: Any) -> tuple[Any, int]:
-    try:
-        import soundfile
-    except ImportError as exc:
-        raise MissingExtra.of("soundfile", "audio", "Reading clips from files") from exc
-    name = f"{len(item):,} bytes" if isinstance(item, bytes | bytearray) else str(item)
-    try:
-        samples, rate = soundfile.read(
-            io.BytesIO(item) if isinstance(item, bytes | bytearray) else str(Path(item).expanduser()), dtype="float32"
-        )
-    except Exception as exc:  # the library has an exception of its own, and RuntimeError
-        raise UnreadableFile(f"{name} cannot be read as sound: {exc}") from exc
-    return samples, int(rate)
+    image = decode.rgb(item)
+    if image.size != (size, size):
+        sampling = decode.pillow().Resampling
+        image = image.resize((size, size), sampling.BOX if min(image.size) > size else sampling.BILINEAR)
+    return np.asarray(image)
 
 
 def log_mel(samples: Floats, rate: int) -> Floats:
@@ -185,8 +81,9 @@ def spectrogram(item: object, size: int, seconds: float) -> Pixels:
     """
     import numpy as np
 
-    samples, rate = clip(item)
-    decibels = log_mel(samples[: math.ceil(seconds * rate)], rate)
+    clip = clip_of(item)
+    first = replace(clip, last=min(clip.last, clip.first + math.ceil(seconds * clip.rate)))
+    decibels = log_mel(first.samples(), clip.rate)
     frames = max(size, round(seconds / HOP_S))
     seen = np.full((MELS, frames), -FLOOR_DB, dtype=np.float32)
     seen[:, : min(frames, decibels.shape[1])] = decibels[:, :frames]
@@ -208,47 +105,5 @@ def _averaged(values: Floats, count: int, axis: int) -> Floats:
 
 
 def seconds_of(item: object) -> float:
-    """How long a clip is. Reads it."""
-    samples, rate = clip(item)
-    return len(samples) / rate
-
-
-def hash_of(item: object) -> bytes:
-    """16 bytes, equal for equal content: of a file's bytes wherever it lies, or of an array's numbers."""
-    import numpy as np
-
-    digest = hashlib.blake2b(digest_size=16)
-    if isinstance(item, str | os.PathLike):
-        try:
-            with Path(item).expanduser().open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError as exc:
-            raise UnreadableFile(f"{item} cannot be read: {exc.strerror or exc}.") from exc
-    elif isinstance(item, bytes | bytearray):
-        digest.update(item)
-    else:
-        parts = item if isinstance(item, tuple | list) and len(item) == 2 else (item,)
-        for part in parts:
-            array = np.ascontiguousarray(part)
-            digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
-    return digest.digest()
-
-
-def kept(item: Any) -> Any:
-    """What a collection stores: a path as str, bytes as they are, pixels as a PNG, samples as a WAV."""
-    if isinstance(item, str | bytes):
-        return item
-    if isinstance(item, os.PathLike):
-        return str(item)
-    target = io.BytesIO()
-    if isinstance(item, tuple | list):
-        try:
-            import soundfile
-        except ImportError as exc:
-            raise MissingExtra.of("soundfile", "audio", "Storing clips that came as samples") from exc
-        samples, rate = clip(item)
-        soundfile.write(target, samples, rate, format="WAV", subtype="FLOAT")
-        return target.getvalue()
-    _pillow().fromarray(_as_array(item)).save(target, "PNG")
-    return target.getvalue()
+    """How long a clip is. Reads its header alone."""
+    return clip_of(item).seconds
