@@ -117,3 +117,12 @@ def test_examples_in_docstrings_are_true(module: str) -> None:
     found = doctest.testmod(importlib.import_module(module))
     assert found.attempted > 0
     assert found.failed == 0
+
+
+def test_the_examples_of_the_page_of_embeddings_run(tmp_path: Path) -> None:
+    code = blocks(ROOT / "docs" / "embeddings.md", "python")
+    assert len(code) == 3
+    told = [run(["-c", one], tmp_path) for one in code]
+    assert told[0].startswith("(2, 384) True")
+    assert " True\n" in told[1]
+    assert "switched: the collection is embedded by the new one" in told[2]

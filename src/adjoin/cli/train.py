@@ -44,8 +44,8 @@ def train(
 ) -> None:
     """Train on labelled items, and show what it brought on items that were held out.
 
-    Pictures and sounds train a small network, which needs the extra [torch]; texts a map over a frozen model, which needs
-    the extra [learn]. A training that was interrupted goes on from its last epoch when the same command comes again.
+    Pictures and sounds train a small network, which needs the extra torch; texts a map over a frozen model, which needs
+    the extra learn. A training that was interrupted goes on from its last epoch when the same command comes again.
     Use the result by its folder: --embedder FOLDER. Its curves are in FOLDER/curves.png.
 
     [bold]adjoin train ./pictures --kind image --out ./my-pictures[/bold]
