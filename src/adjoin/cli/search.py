@@ -21,7 +21,12 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What you want to know, in your own words, in Korean or English.")],
+    query: Annotated[
+        str,
+        typer.Argument(
+            help="What you want to know, in your own words; the path of a picture or a sound where the collection holds such."
+        ),
+    ],
     db: common.Db = common.DEFAULT_DB,
     collection: common.Name = common.DEFAULT_NAME,
     k: Annotated[int, typer.Option("-k", help="How many hits.")] = 5,
