@@ -16,7 +16,7 @@ import pytest
 from tests.support.stores import vectors
 
 COMMANDS = (
-    "demo", "index", "search", "get", "stats", "delete", "erase", "optimize", "doctor", "backup", "bench", "export",
+    "demo", "index", "search", "ask", "get", "stats", "delete", "erase", "optimize", "doctor", "backup", "bench", "export",
 )  # fmt: skip
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
 

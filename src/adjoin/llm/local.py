@@ -47,7 +47,8 @@ class LocalModel(Threaded):
         seed: int = 0,
     ) -> None:
         """context_tokens: prompt and answer together; what the model was trained for without it, but at most 4,096.
-        threads: all cores without it. gpu_layers: layers that a GPU computes, -1 for all, where llama.cpp was built for one.
+        threads: half of the cores without it; more than there are idle cores make it many times slower.
+        gpu_layers: layers that a GPU computes, -1 for all, where llama.cpp was built for one.
         seed: of the sampling, at temperatures above 0.
         Raises NotFound, UnreadableFile for what is no GGUF file, MissingExtra without llama-cpp-python.
         """
@@ -184,7 +185,7 @@ class LocalModel(Threaded):
 
         try:
             llama = Llama(
-                str(self._path), n_ctx=self._context_tokens or MOST_CONTEXT, n_threads=self._threads or os.cpu_count(),
+                str(self._path), n_ctx=self._context_tokens or MOST_CONTEXT, n_threads=self._threads,
                 n_gpu_layers=self._gpu_layers, seed=self._seed, verbose=False,
             )  # fmt: skip
         except MemoryError as exc:

