@@ -346,12 +346,13 @@ def test_what_the_documents_do_not_answer_is_refused_without_asking(
 def test_the_background_is_measured_once_and_again_when_the_collection_has_grown(places: adjoin.Collection) -> None:
     rag = RAG(places, ScriptedModel("Seoul [1]."))
     rag.ask("capital?")
-    measured = rag._backgrounds._kept.copy()  # type: ignore[union-attr]
+    measured = rag.background("capital?")
     rag.ask("a port?")
-    assert rag._backgrounds._kept == measured  # type: ignore[union-attr]
+    assert rag.background("a port?") is measured
     places.add([f"another text about number {n}" for n in range(30)])
     rag.ask("a port?")
-    (background,) = rag._backgrounds._kept.values()  # type: ignore[union-attr]
+    background = rag.background("a port?")
+    assert background is not None
     assert background.rows == 36
 
 

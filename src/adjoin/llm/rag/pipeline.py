@@ -19,7 +19,7 @@ from adjoin.llm.rag.answer import Answer, Passage, Prompt
 from adjoin.llm.rag.citations import Checked, check
 from adjoin.llm.rag.conversation import arewritten, rewritten
 from adjoin.llm.rag.prompt import NO_ANSWER, NO_ANSWER_KO, Template, build, default_template, no_answer
-from adjoin.llm.rag.refusal import ASK_FOR, DEFAULT_ERROR, Backgrounds, Source, Verdict
+from adjoin.llm.rag.refusal import ASK_FOR, DEFAULT_ERROR, Background, Backgrounds, Source, Verdict
 from adjoin.llm.rag.unrelated import ENGLISH, KOREAN
 from adjoin.text import one_line
 from adjoin.types import Hits, Where
@@ -212,15 +212,23 @@ class RAG:
         """Whether the hits are near enough to answer the question; None where `refuse=False`."""
         if self._backgrounds is None or self.collection.embedder is None:
             return None
+        return self._backgrounds.judge(question, hits, self._source(search))
+
+    def background(self, question: str, **search: Any) -> Background | None:
+        """What a question of this language is measured by; None where `refuse=False`."""
+        if self._backgrounds is None or self.collection.embedder is None:
+            return None
+        return self._backgrounds.background(question, self._source(search))
+
+    def _source(self, search: Mapping[str, Any]) -> Source:
         options = self._options(search)
-        source = Source(
+        return Source(
             retrieve_many=lambda asked: self._retrieve_many(asked, options),
             documents=lambda: self.collection.scan(options["where"]),
             rows=self.collection.count(options["where"]),
             options=options | {"embedder": self._model_key()},
             takes=self._takes,
         )
-        return self._backgrounds.judge(question, hits, source)
 
     def build_prompt(self, question: str, hits: Hits) -> Prompt:
         """The messages for the model, with the passages in them, within the budget by the model's own count."""
