@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import doctest
 import importlib.util
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -503,6 +505,41 @@ def test_retrieval_is_the_search_of_the_collection(places: adjoin.Collection) ->
     assert (
         rag.retrieve("port", k=2, exact=True).ids == places.search("port", k=2, where={"tenant": "a"}, exact=True).ids
     )
+
+
+def test_records_found_by_vectors_of_one_s_own_are_context() -> None:
+    with adjoin.open("memory://") as db:
+        rows = db.collection("rows", embedder=None)
+        rows.add([{"name": "Jeju", "height": 1947}], ids=["jeju"], vectors=[[1.0, 0.0]])
+        rag = RAG(
+            rows,
+            ScriptedModel("It is 1,947 metres high [1]."),
+            retrieve=lambda question, **o: rows.search([1.0, 0.0], **o),
+        )
+        answer = rag.ask("How high is it?")
+    assert "name: Jeju\nheight: 1947" in answer.prompt[-1].content
+    assert answer.citations[1].valid
+    assert not answer.refused
+
+
+@pytest.mark.parametrize("history", [["hello"], [("robot", "hi")], [{"content": "x"}], [3]])
+def test_a_history_is_turns(places: adjoin.Collection, history: Any) -> None:
+    with pytest.raises(InvalidOption):
+        RAG(places, ScriptedModel()).ask("capital?", history=history)
+
+
+def test_broken_unicode_does_not_break_the_way(places: adjoin.Collection) -> None:
+    rag = RAG(places, ScriptedModel("Seoul \ud800 [1]."), refuse=False)
+    assert rag.ask("capital of 대한민국?").citations[1].valid
+    with pytest.raises(InvalidContent):
+        rag.ask("capital\udfff?")
+
+
+def test_the_page_s_examples_are_true() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "rag.md"
+    found = doctest.testfile(str(page), module_relative=False)
+    assert found.attempted > 5
+    assert found.failed == 0
 
 
 # Evaluation

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -199,7 +200,7 @@ class OpenAIModel:
     ) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self._model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": [{"role": message.role, "content": _sendable(message.content)} for message in messages],
         }
         if "temperature" not in self._refused:
             request["temperature"] = temperature
@@ -248,6 +249,7 @@ class OpenAIModel:
             if pid != os.getpid():  # a forked child must not share connections
                 client = self._openai.OpenAI(**self._options())
                 self._client = (os.getpid(), client)
+                weakref.finalize(self, _close, os.getpid(), client)
             return client
 
     def _async(self) -> Any:
@@ -391,6 +393,16 @@ def _said(exc: Exception) -> str:
         if isinstance(told, str):
             return _short(told)
     return _short(str(exc))
+
+
+def _close(pid: int, client: Any) -> None:
+    if pid == os.getpid():  # what a parent opened is the parent's to close
+        client.close()
+
+
+def _sendable(text: str) -> str:
+    """Without half surrogates, which no UTF-8 has and files with broken names bring."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _short(value: object, most: int = 300) -> str:

@@ -24,7 +24,7 @@ def estimated(text: str) -> int:
     """Rather too many than too few tokens, for a tokenizer that is not at hand.
 
     English words count one for each four letters begun, digits one each, other ASCII marks one each, and what is not ASCII
-    one for each byte in UTF-8 but the first of each character, which no byte-level tokenizer in use exceeds by a tenth.
+    one for each byte in UTF-8, which no byte-level tokenizer can exceed.
     """
     total = 0
     for piece in _PIECES.findall(text):

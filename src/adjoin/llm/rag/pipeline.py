@@ -193,13 +193,13 @@ class RAG:
 
     def rewrite(self, question: str, history: History = ()) -> str:
         """The question as it is searched for: with what the conversation before it makes clear."""
-        turns = as_messages(history) if history else []
+        turns = _turns(history)
         if self._rewrite is not None:
             return self._rewrite(question, turns)
         return rewritten(question, turns, self.llm, budget=self.context_tokens)
 
     async def _arewrite(self, question: str, history: History) -> str:
-        turns = as_messages(history) if history else []
+        turns = _turns(history)
         if self._rewrite is not None:
             return await asyncio.to_thread(self._rewrite, question, turns)
         return await arewritten(question, turns, self.llm, budget=self.context_tokens)
@@ -377,7 +377,8 @@ class RAG:
     def _embed(self, texts: Sequence[str]) -> Floats:
         embedder = self.collection.embedder
         assert embedder is not None
-        vectors = embedder.embed([text or " " for text in texts], "document")
+        whole = [text.encode("utf-8", "replace").decode("utf-8") or " " for text in texts]  # a model may send anything
+        vectors = embedder.embed(whole, "document")
         scaled: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return scaled
 
@@ -390,6 +391,17 @@ class RAG:
                 cosines = vectors @ vectors.T
                 self._mean_cosines[key] = min(0.95, float(cosines[np.triu_indices(len(vectors), 1)].mean()))
             return self._mean_cosines[key]
+
+
+def _turns(history: History) -> list[Message]:
+    try:
+        return as_messages(history) if history else []
+    except (ValueError, TypeError, KeyError) as exc:
+        if isinstance(exc, InvalidOption):
+            raise
+        raise InvalidOption(
+            f'a history is a list of turns like ("user", "…") or ("assistant", "…"), not {history!r:.120}.'
+        ) from exc
 
 
 def says_no_answer(text: str) -> bool:
