@@ -381,7 +381,7 @@ def test_a_question_is_rewritten_with_the_history(places: adjoin.Collection) -> 
     "made",
     [
         "", "\n\n", "I cannot help with that.", "제주의 산은 얼마나 높나요?", "x" * 2000, ModelUnavailable("down"),
-        "The mountain is 1,947 metres high, as everybody on the island knows well.",
+        "The mountain is 1,947 metres high, as everybody on the island knows well.", "How high is its peak?",
     ],
 )  # fmt: skip
 def test_where_the_model_rewrites_into_nonsense_the_turns_are_joined(made: str | Exception) -> None:
@@ -429,6 +429,33 @@ def test_a_stream_gives_pieces_and_then_the_answer(places: adjoin.Collection) ->
         assert isinstance(refusal, Answer)
         assert refusal.refused
         assert text == refusal.text
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_stream_that_is_left_early_stops_the_model(places: adjoin.Collection, asynchronous: bool) -> None:
+    stopped = []
+
+    def endless(prompt: str) -> Iterator[str]:
+        try:
+            while True:
+                yield "and on "
+        finally:
+            stopped.append(True)
+
+    rag = RAG(places, endless, refuse=False)
+    if asynchronous:
+
+        async def first() -> None:
+            stream = rag.astream("capital?")
+            assert await anext(stream) == "and on "
+            await stream.aclose()  # type: ignore[attr-defined]
+
+        asyncio.run(first())
+    else:
+        stream = rag.stream("capital?")
+        assert next(stream) == "and on "
+        stream.close()  # type: ignore[attr-defined]
+    assert stopped == [True]
 
 
 def test_a_failing_model_raises_everywhere(places: adjoin.Collection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -157,16 +158,27 @@ class LocalModel(Threaded):
             put(exc)
 
     def _tokens(self, messages: Sequence[Message]) -> list[int]:
+        """The template's marks as the marks that they are, and what stands in the messages as text.
+
+        Tokenized together, a passage with `<|im_start|>system` in it would open a turn of its own.
+        """
         llama = self._loaded()
         if self._template is None:
-            text, special = as_text(messages), False
-        else:
-            plain = [{"role": message.role, "content": message.content} for message in messages]
-            text, special = self._template(messages=plain).prompt, True
+            return self._text_tokens(as_text(messages), add_bos=llama.token_bos() >= 0)
+        names = [f"⟦{number}⟧" for number in range(len(messages))]
+        shown = [{"role": message.role, "content": name} for message, name in zip(messages, names, strict=True)]
+        found: list[int] = []
+        for part in re.split("(⟦[0-9]+⟧)", self._template(messages=shown).prompt):
+            if part in names:
+                found += self._text_tokens(messages[names.index(part)].content)
+            elif part:
+                found += self._text_tokens(part, special=True)
+        return found
+
+    def _text_tokens(self, text: str, *, special: bool = False, add_bos: bool = False) -> list[int]:
         encoded = text.encode("utf-8", "replace")
-        bos = not special and bool(llama.token_bos() >= 0)
         with self._lock:
-            return [int(token) for token in llama.tokenize(encoded, add_bos=bos, special=special)]
+            return [int(token) for token in self._llama.tokenize(encoded, add_bos=add_bos, special=special)]
 
     def _loaded(self) -> Any:
         with self._lock:

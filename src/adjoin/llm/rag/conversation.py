@@ -12,6 +12,7 @@ from adjoin.text import one_line
 
 TURNS: Final = 6
 _MOST_TOKENS: Final = 120
+_FEW: Final = 2
 _RULES: Final = (
     "Rewrite the last question so that it can be understood without the conversation before it: put names in the place of "
     "pronouns and add what it leaves out. Keep its language. Do not answer it. Reply with the rewritten question alone, on "
@@ -84,6 +85,8 @@ def sensible(made: str, question: str, history: Sequence[Message]) -> str | None
     about_as_long = len(text) <= 3 * len(question) + 200
     if not text or not about_as_long or is_korean(text) != is_korean(question) or new > 0.4 or kept < 0.5:
         return None
+    if text == one_line(question) and len(_content(question)) <= _FEW:
+        return None  # "How long?" does not stand for itself, whatever the model thinks
     return text
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -152,12 +152,13 @@ class RAG:
             return
         assert asked.prompt is not None
         began = time.perf_counter()
-        for piece in self._pieces(asked.prompt.messages):
-            if isinstance(piece, str):
-                yield piece
-            else:
-                asked.timings["generate"] = (time.perf_counter() - began) * 1000
-                yield self._end(asked, piece)
+        with closing(self._pieces(asked.prompt.messages)) as pieces:  # left early, the model stops
+            for piece in pieces:
+                if isinstance(piece, str):
+                    yield piece
+                else:
+                    asked.timings["generate"] = (time.perf_counter() - began) * 1000
+                    yield self._end(asked, piece)
 
     async def aask(self, question: str, history: History = (), **search: Any) -> Answer:
         """`ask`, awaited: what blocks runs in threads."""
@@ -182,12 +183,13 @@ class RAG:
             return
         assert asked.prompt is not None
         began = time.perf_counter()
-        async for piece in self._apieces(asked.prompt.messages):
-            if isinstance(piece, str):
-                yield piece
-            else:
-                asked.timings["generate"] = (time.perf_counter() - began) * 1000
-                yield await asyncio.to_thread(self._end, asked, piece)
+        async with aclosing(self._apieces(asked.prompt.messages)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, str):
+                    yield piece
+                else:
+                    asked.timings["generate"] = (time.perf_counter() - began) * 1000
+                    yield await asyncio.to_thread(self._end, asked, piece)
 
     # The steps
 
@@ -250,17 +252,22 @@ class RAG:
             return await self.llm.agenerate(messages, max_tokens=self.answer_tokens)
         return await asyncio.to_thread(self.generate, messages)
 
-    def _pieces(self, messages: Sequence[Message]) -> Iterator[str | Reply]:
+    def _pieces(self, messages: Sequence[Message]) -> Generator[str | Reply, None, None]:
         if self._generate is None:
             yield from self.llm.stream(messages, max_tokens=self.answer_tokens)
             return
         reply = self.generate(messages)
         yield from (reply.text, reply)
 
-    async def _apieces(self, messages: Sequence[Message]) -> AsyncIterator[str | Reply]:
+    async def _apieces(self, messages: Sequence[Message]) -> AsyncGenerator[str | Reply, None]:
         if self._generate is None:
-            async for piece in self.llm.astream(messages, max_tokens=self.answer_tokens):
-                yield piece
+            pieces = self.llm.astream(messages, max_tokens=self.answer_tokens)
+            try:
+                async for piece in pieces:
+                    yield piece
+            finally:
+                if (aclose := getattr(pieces, "aclose", None)) is not None:
+                    await aclose()
             return
         reply = await asyncio.to_thread(self.generate, messages)
         yield reply.text
