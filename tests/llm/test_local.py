@@ -78,6 +78,19 @@ def test_a_passage_cannot_open_a_turn_of_its_own(small: LocalModel) -> None:
 
 
 @needs_smollm2
+def test_a_template_without_a_system_s_turn_has_it_before_the_first_question() -> None:
+    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+    other = smollm2(context_tokens=256, threads=1)
+    llama = other._loaded()
+    other._template = Jinja2ChatFormatter(
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "<{{ m.role }}>{{ m.content }}{% endfor %}", eos_token="", bos_token="",
+    )  # fmt: skip
+    assert llama.detokenize(other._tokens(ASKED)).decode() == f"<user>{ASKED[0].content}\n\n{ASKED[1].content}"
+
+
+@needs_smollm2
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_is_told_instead_of_hanging(small: LocalModel) -> None:
     small.count_tokens(ASKED)

@@ -25,7 +25,7 @@ from adjoin.errors import (
 )
 from adjoin.llm.base import Message, Reply
 from adjoin.llm.rag import RAG, Answer
-from adjoin.llm.rag.citations import check, cited
+from adjoin.llm.rag.citations import check, cited, is_denied
 from adjoin.llm.rag.conversation import joined, rewritten, sensible
 from adjoin.llm.rag.prompt import arranged, as_text, build, default_template
 from adjoin.llm.rag.words import numbers
@@ -112,6 +112,8 @@ def test_an_answer_has_citations_that_were_in_the_prompt_and_sentences_with_supp
         ("Kimchi needs cabbage and garlic [1].", False, "hardly"),
         ("Jeju is a volcanic island.", True, ""),
         ("Elephants paint with their trunks.", False, "hardly"),
+        ("Jeju is not a volcanic island [1].", False, "opposite"),
+        ("Jeju isn't a volcanic island.", False, "opposite"),
     ],
 )
 def test_support_depends_on_what_is_cited(real: adjoin.Collection, said: str, supported: bool, why: str) -> None:
@@ -134,6 +136,23 @@ def test_support_in_korean(real: adjoin.Collection, said: str, supported: bool) 
     rag = RAG(real, ScriptedModel(), refuse=False)
     prompt = build("q", [hit(FACTS["hangul"], "hangul")], count=rag.llm.count_tokens, budget=1000)
     assert [one.supported for one in rag.check(said, prompt.passages).sentences] == [supported]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage", "denied"),
+    [
+        ("The door is open.", "The door is not open.", True),
+        ("The door is never open.", "It rains. The door is open.", True),
+        ("The door is not open.", "The door isn't open.", False),
+        ("Use the lift.", "Do not use the stairs, use the lift in the east wing.", False),
+        ("문은 열려 있지 않다.", "문은 열려 있다.", True),
+        ("환불은 할 수 없다.", "환불은 할 수 있다.", True),
+        ("환불은 할 수 없다.", "환불은 할 수 없다.", False),
+        ("안내는 문 앞에서 한다.", "안내는 문 앞에서 한다.", False),
+    ],
+)
+def test_a_sentence_that_says_the_opposite_is_denied(sentence: str, passage: str, denied: bool) -> None:
+    assert is_denied(sentence, passage) is denied
 
 
 @pytest.mark.parametrize(

@@ -168,12 +168,23 @@ class LocalModel(Threaded):
         names = [f"⟦{number}⟧" for number in range(len(messages))]
         shown = [{"role": message.role, "content": name} for message, name in zip(messages, names, strict=True)]
         found: list[int] = []
-        for part in re.split("(⟦[0-9]+⟧)", self._template(messages=shown).prompt):
+        for part in re.split("(⟦[0-9]+⟧)", self._rendered(shown)):
             if part in names:
                 found += self._text_tokens(messages[names.index(part)].content)
             elif part:
                 found += self._text_tokens(part, special=True)
         return found
+
+    def _rendered(self, shown: list[dict[str, str]]) -> str:
+        try:
+            return str(self._template(messages=shown).prompt)
+        except Exception:  # what a template raises for a turn that it does not know; some know none of the system
+            rules = "\n\n".join(one["content"] for one in shown if one["role"] == "system")
+            others = [one for one in shown if one["role"] != "system"]
+            if not rules or not others:
+                raise
+            first = {"role": others[0]["role"], "content": f"{rules}\n\n{others[0]['content']}"}
+            return str(self._template(messages=[first, *others[1:]]).prompt)
 
     def _text_tokens(self, text: str, *, special: bool = False, add_bos: bool = False) -> list[int]:
         encoded = text.encode("utf-8", "replace")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from adjoin.llm.rag.answer import Citation, Passage, Sentence
-from adjoin.llm.rag.words import covered, is_korean, numbers, stems, terms
+from adjoin.llm.rag.words import covered, is_korean, is_negated, numbers, stems, terms, without_negation
 from adjoin.text import Span, sentences
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ _MOST_SENTENCES: Final = 60
 """Of one passage that are embedded; longer ones are compared by their words beyond that."""
 _MOST_COMPARED: Final = 3
 """Passages that a sentence without a citation is compared with."""
+
+
+_SAME_WORDS: Final = 0.75
 
 
 class Weights(NamedTuple):
@@ -65,8 +68,9 @@ def check(
     """Each sentence's support by the passages that it cites, or by the likeliest where it cites none; and what each number means.
 
     embed: unit vectors of texts; without it shared words alone decide. background: the mean cosine of two texts that have
-    nothing to do with each other, by that embedder. A number that stands in no such passage, nor in the question, makes a
-    sentence unsupported, and so does citing only passages that are not in the prompt.
+    nothing to do with each other, by that embedder. Unsupported whatever it shares is a sentence with a number that stands in
+    no such passage nor in the question, one that denies what the passage says in the same words, and one that cites only
+    passages that are not in the prompt.
     Cost: one embedding a sentence of the answer and of each passage compared with one.
     """
     said = cited(answer)
@@ -117,9 +121,28 @@ def _supported(
     why = ""
     if foreign:
         why = f"{', '.join(sorted(foreign))} is not in {'what it cites' if one.numbers else 'the passages'}"
+    elif any(is_denied(one.text, passage.text) for passage in compared if passage.number == -number):
+        why = "the passage says the opposite in the same words"
     elif best < ENOUGH:
         why = f"the {'cited ' if one.numbers else ''}passages hardly say so"
-    return Sentence(one.text, min(best, ENOUGH / 2) if foreign else best, not why, one.numbers, -number, why)
+    return Sentence(one.text, min(best, ENOUGH / 2) if why else best, not why, one.numbers, -number, why)
+
+
+def is_denied(sentence: str, passage: str) -> bool:
+    """Whether the passage's sentence that is most like this one says that it is not so, or the other way round.
+
+    Only where each has nearly all of the other's words: "do not use it there, use it here" denies nothing.
+    """
+    said, negated = without_negation(sentence), is_negated(sentence)
+    wanted, held = terms(said), stems(said)
+    nearest, denied = 0.0, False
+    for start, end in sentences(passage)[:_MOST_SENTENCES]:
+        other = passage[start:end]
+        bare = without_negation(other)
+        alike = min(covered(wanted, stems(bare)), covered(terms(bare), held))
+        if alike > nearest:
+            nearest, denied = alike, is_negated(other) != negated
+    return denied and nearest >= _SAME_WORDS
 
 
 def support(overlap: float, likeness: float | None, *, across: bool = False) -> float:

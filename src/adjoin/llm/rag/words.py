@@ -11,6 +11,14 @@ from typing import Final
 from adjoin.text.excerpt import _WORD, _likeness, _stem, _terms
 
 _NUMBER: Final = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w]*[A-Za-z_])")
+_NOT: Final = re.compile(
+    r"\b(?:not|never|no|none|neither|nor|without|cannot)\b|n['’]t\b"
+    r"|(?:지\s*)?(?:않|못하|못했|못한)\w*|(?<![가-힣])(?:안|못)\s(?=[가-힣])|(?<![가-힣])없\w*|(?<![가-힣])아니\w*|(?<![가-힣])아닌",
+    re.I,
+)
+_AUXILIARY: Final = re.compile(
+    r"(?<![가-힣])(?:있(?:다|는|지|습니다|어요|음)?|하(?:다|는|지)|한다|합니다|할|되(?:다|는|지)|된다|됩니다|될|수|이다|입니다)(?![가-힣])"
+)
 _LABEL: Final = re.compile(r"^\s*(?:[-*•]\s*)?\(?\d{1,3}[.)]\s", re.M)
 
 
@@ -52,6 +60,16 @@ def _plain(number: str) -> str:
     if re.fullmatch(r"\d+\.\d+", number):
         number = number.rstrip("0").rstrip(".")
     return number.lstrip("0") or "0"
+
+
+def is_negated(text: str) -> bool:
+    """Whether it says that something is not so, by the words that say so in English and Korean."""
+    return bool(_NOT.search(unicodedata.normalize("NFC", text)))
+
+
+def without_negation(text: str) -> str:
+    """Without those words, and without the Korean auxiliaries that take their place or theirs."""
+    return _AUXILIARY.sub(" ", _NOT.sub(" ", unicodedata.normalize("NFC", text)))
 
 
 def is_korean(text: str) -> bool:
