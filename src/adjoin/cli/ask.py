@@ -53,7 +53,7 @@ def ask(
 ) -> None:
     """Answer a question from a collection, by a language model, with checked citations.
 
-    The best passages go into the prompt, and only they are sent, only to the model you name. Each sentence of the answer is
+    The question and the best passages are sent to the model that you name, and nothing else. Each sentence of the answer is
     compared with what it cites; what is not borne out is marked. Where no passage is near enough to be an answer, that is
     said, and no model is asked.
 
