@@ -38,6 +38,7 @@ BENCHMARKS = {
     "distil": "A static model beside its teacher",
     "train": "Trained on labels",
     "drills": "Killed processes and wrong bits",
+    "rag": "Answers from a collection",
     "open": "Opening and asking once",
     "parallel": "Readers side by side",
     "size": "Bytes on disk and in memory",

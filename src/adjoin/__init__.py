@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adjoin import errors as errors
     from adjoin import evaluate as evaluate
     from adjoin import index as index
+    from adjoin import llm as llm
     from adjoin import testing as testing
     from adjoin.collection import Collection as Collection
     from adjoin.database import Database as Database
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from adjoin.embed import Embedder as Embedder
     from adjoin.embed import embedder as embedder
     from adjoin.errors import AdjoinError as AdjoinError
+    from adjoin.llm.rag import RAG as RAG
     from adjoin.read import ReadSettings as ReadSettings
     from adjoin.sync import IndexReport as IndexReport
     from adjoin.types import Document as Document
@@ -43,11 +45,19 @@ if TYPE_CHECKING:
 _ROOMS = {
     "open": "database", "Database": "database", "Collection": "collection", "distance": "distance", "doctor": "database",
     "embedder": "embed",
+    "RAG": "llm.rag",
     "Embedder": "embed", "AdjoinError": "errors", "ReadSettings": "read", "IndexReport": "sync", "Document": "types",
     "Hit": "types", "Hits": "types", "Item": "types", "Like": "types", "Origin": "types",
 }  # fmt: skip
 
-_MODULES = ("embed", "errors", "evaluate", "index", "testing")  # so that `adjoin.index.MinHash` needs no second import
+_MODULES = (
+    "embed",
+    "errors",
+    "evaluate",
+    "index",
+    "testing",
+    "llm",
+)  # so that `adjoin.index.MinHash` needs no second import
 
 __all__ = ["__version__", *_ROOMS, *_MODULES]
 

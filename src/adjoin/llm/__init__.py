@@ -5,3 +5,4 @@ from __future__ import annotations
 from adjoin.llm.base import LanguageModel as LanguageModel
 from adjoin.llm.base import Message as Message
 from adjoin.llm.base import Reply as Reply
+from adjoin.llm.models import model as model

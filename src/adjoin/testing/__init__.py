@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adjoin.testing.embedders import TinyEmbedder as TinyEmbedder
+from adjoin.testing.models import ScriptedModel as ScriptedModel
 
 if TYPE_CHECKING:
     from adjoin.testing.contract import EngineContract as EngineContract
