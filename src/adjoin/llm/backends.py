@@ -11,7 +11,6 @@ import json
 import mmap
 import os
 import secrets
-import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -163,9 +162,8 @@ class XLlamaCpp:
         params.cache_ram_mib = 0
         params.verbosity = -1
         try:
-            with _signals_kept():
-                server = xllamacpp.Server(params)
-                _guard_forks()
+            server = xllamacpp.Server(params)
+            _guard_forks()
         except MemoryError as exc:
             raise ModelUnavailable(f"there is not enough memory for {path.name}.") from exc
         except Exception as exc:  # a RuntimeError that does not say why
@@ -229,6 +227,7 @@ class XLlamaCpp:
                 failed.append(event)
             return stopped.is_set() or bool(failed)
 
+        # Its cache of another prompt's beginning is left alone: with that, the same question has another answer.
         self._open().handle_completions(
             {
                 "prompt": list(tokens), "stream": True, "stream_options": {"include_usage": True},
@@ -309,25 +308,6 @@ def _shut(held: list[Any], pid: int) -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(model))
     elif close := getattr(model, "close", None):
         close()
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """llama.cpp's server takes SIGINT and SIGTERM for itself, and with them Ctrl-C from Python. Gives them back.
-
-    By libc, as Python's own `signal.signal` works in the main thread alone. Not on Windows, which has neither.
-    """
-    libc = ctypes.CDLL(None) if os.name == "posix" else None
-    kept = {number: ctypes.create_string_buffer(1024) for number in (signal.SIGINT, signal.SIGTERM)}
-    if libc is not None:
-        for number, action in kept.items():
-            libc.sigaction(int(number), None, action)
-    try:
-        yield
-    finally:
-        if libc is not None:
-            for number, action in kept.items():
-                libc.sigaction(int(number), action, None)
 
 
 @cache
