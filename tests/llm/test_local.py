@@ -154,6 +154,12 @@ def test_a_template_without_a_system_s_turn_has_it_before_the_first_question(
 
 
 @needs_smollm2
+def test_a_template_that_cannot_be_read_is_told(backend: str, rewritten: Rewritten) -> None:
+    with pytest.raises(UnreadableFile, match="emplate"):
+        LocalModel(rewritten("{% for m in messages %}{{ m.content "), context_tokens=256).count_tokens(ASKED)
+
+
+@needs_smollm2
 def test_a_file_without_a_template_gets_the_turns_as_text(backend: str, rewritten: Rewritten) -> None:
     with LocalModel(rewritten(None), context_tokens=256, threads=1) as other:
         assert other._tokens(ASKED) == other._loaded().tokens(as_text(ASKED))
