@@ -35,7 +35,7 @@ from adjoin.llm.memory.folding import Fact, facts
 from adjoin.llm.memory.linking import Links, released, restored
 from adjoin.llm.memory.policy import Policy
 from adjoin.llm.memory.recalling import Recalled, Settings, candidates, recall
-from adjoin.llm.memory.record import OWN_KEYS, STATE, Record, record, spot
+from adjoin.llm.memory.record import OWN_KEYS, STATE, STATES, Record, record, spot
 from adjoin.llm.memory.scope import Scope, checked_name, checked_text, users
 from adjoin.llm.memory.scoring import Weights, importance, is_question, is_small_talk, relevance
 from adjoin.llm.memory.words import signature, terms
@@ -594,13 +594,15 @@ class Memory:
     def similar_questions(self, user: str, query: str, n: int = 5, *, vector: Any = None) -> Questions:
         """Earlier messages of the user that are like this one, each with the answer that it got, best first.
 
-        One that was never answered is left out. Of a question asked several times, it is the last.
+        One that was never answered is left out. Of a question asked several times in the same words, it is the last that was answered.
         """
         scope = self._scope(user)
         _whole("n", n, 1)
         found = self._query_vector(query, vector)
         asked = terms(query)
-        records, similarities = candidates(scope, found, asked, {"role": {"$eq": "user"}}, ("live", "superseded"), n)
+        now = float(self._clock())
+        asked_by_user: Where = {"role": {"$eq": "user"}}
+        records, similarities = candidates(scope, found, asked, asked_by_user, STATES, n)
         if not records:
             return []
         near = relevance(similarities, [one.terms for one in records], asked, self._settings.weights.lexical)
@@ -610,8 +612,15 @@ class Memory:
             (one.session, one.place): one
             for one in scope.scan({"$and": [{"spot": {"$in": after}}, {"role": {"$eq": "assistant"}}]})
         }
-        pairs = [(one, answers.get((one.session, one.place + 1)), score) for one, score in ranked]
-        return [Answered(one, answer, score) for one, answer, score in pairs if answer is not None][:n]
+        best: dict[str, Answered] = {}
+        for one, score in ranked:
+            answer = answers.get((one.session, one.place + 1))
+            if answer is None or self._policy.is_expired(one, now):
+                continue
+            held = best.get(one.same)
+            if held is None or held.question.n < one.n:
+                best[one.same] = Answered(one, answer, score if held is None else held.score)
+        return sorted(best.values(), key=lambda each: (-each.score, -each.question.n))[:n]
 
     def _query_vector(self, query: str, vector: Any) -> Floats:
         if not isinstance(query, str) or not query.strip():

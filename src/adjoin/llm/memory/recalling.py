@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -21,8 +21,9 @@ from adjoin.types import Where, shown
 if TYPE_CHECKING:
     from adjoin.types import Floats
 
-_NEAREST = 96  # candidates by vector, and by words where those are not all there are
-_BY_WORDS = 48
+_NEAREST = 96  # candidates by vector; where those are not all there are, as many more by words, and of the important
+_MORE = 48
+_IMPORTANT = 0.5
 _RECALLED: tuple[State, ...] = ("live", "superseded")
 
 
@@ -180,14 +181,18 @@ def recall(
 def candidates(
     scope: Scope, vector: Floats, query_terms: Sequence[str], condition: Where | None, states: Sequence[State], n: int
 ) -> tuple[list[Record], list[float]]:
-    """The nearest, and those that share words with the query, which vectors miss when it is about names and numbers."""
+    """The nearest; those that share words with the query, which vectors miss when it is about names and numbers; and the
+    nearest of the important ones, which in a long log stand behind much that is only put alike."""
     most = max(_NEAREST, 4 * n)
     found = {record.id: (record, score) for record, score in scope.nearest(vector, most, condition, states)}
-    if len(found) == most and query_terms:
-        having: Where = {"terms": {"$in": list(query_terms)}}
-        both = {"$and": [having, dict(condition)]} if condition else having
-        for record, score in scope.nearest(vector, max(_BY_WORDS, 2 * n), both, states):
-            found.setdefault(record.id, (record, score))
+    if len(found) == most:
+        more: list[Where] = [{"importance": {"$gte": _IMPORTANT}}]
+        if query_terms:
+            more.append({"terms": {"$in": list(query_terms)}})
+        for one in more:
+            both = {"$and": [one, dict(condition)]} if condition else one
+            for record, score in scope.nearest(vector, max(_MORE, 2 * n), both, states):
+                found.setdefault(record.id, (record, score))
     return [record for record, _ in found.values()], [score for _, score in found.values()]
 
 
@@ -203,7 +208,12 @@ def _ranked(
 ) -> list[Memorised]:
     query_terms = terms(query)
     records, similarities = candidates(scope, vector, query_terms, condition, _RECALLED, n)
-    fresh = [i for i, record in enumerate(records) if not settings.policy.is_expired(record, now)]
+    records = _as_linked(records)
+    fresh = [
+        i
+        for i, record in enumerate(records)
+        if record.state != "folded" and not settings.policy.is_expired(record, now)
+    ]
     records, similarities = [records[i] for i in fresh], [similarities[i] for i in fresh]
     if not records:
         return []
@@ -219,16 +229,27 @@ def _ranked(
     heavy = np.array([record.importance for record in records], np.float32)
     whole = weights.relevance + weights.recency + weights.importance or 1.0
     total = (weights.relevance * near + weights.recency * new + weights.importance * heavy) / whole
-    # A process that died between the two writes of a remember left these looking as if they still held.
-    replaced = {id_ for record in records for id_ in record.replaces}
     scored = {}
     for i, record in enumerate(records):
-        is_old = record.state == "superseded" or (record.id in replaced and not record.replaced_by)
-        off = weights.superseded * (1.0 if is_old else 0.5 if record.replaced_by else 0.0)
+        off = weights.superseded * (1.0 if record.state == "superseded" else 0.5 if record.replaced_by else 0.0)
         value = float(total[i]) - off
         scored[record.id] = Memorised(record, Score(value, float(near[i]), float(new[i]), float(heavy[i])))
     order = sorted(scored.values(), key=lambda one: (-(one.score.total if one.score else 0.0), -one.record.n, one.id))
     return _latest_first(scope, order, scored, condition, n)
+
+
+def _as_linked(records: list[Record]) -> list[Record]:
+    """The messages as they are once a killed process's work is finished: one that died between the two writes of a
+    `remember` left those that the new message replaces looking as if they still held."""
+    by = {id_: record for record in records for id_ in record.replaces}
+    linked = []
+    for record in records:
+        new = by.get(record.id)
+        if new is not None and not record.replaced_by:
+            state: State = "folded" if new.same == record.same else "superseded" if record.only_facts else "live"
+            record = replace(record, state=state, replaced_by=(new.id,))
+        linked.append(record)
+    return linked
 
 
 def _latest_first(
@@ -275,5 +296,8 @@ def _neighbours(scope: Scope, hits: Sequence[Memorised], reach: int) -> list[Rec
     }
     if not wanted:
         return []
-    found = [one for one in scope.scan({"spot": {"$in": list(wanted)}}) if one.id not in taken]
+    found = [
+        one for one in scope.scan({"spot": {"$in": list(wanted)}})
+        if one.id not in taken and taken.isdisjoint(one.replaced_by)  # what is there already in a later form
+    ]  # fmt: skip
     return sorted(found, key=lambda one: wanted.get(spot(one.session, one.place), (len(hits), 0)))

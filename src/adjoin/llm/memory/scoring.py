@@ -30,8 +30,8 @@ class Weights:
 
     relevance: float = 1.0
     recency: float = 0.1
-    importance: float = 0.35
-    lexical: float = 0.45
+    importance: float = 0.5
+    lexical: float = 0.5
     superseded: float = 0.25
 
     def __post_init__(self) -> None:
@@ -155,9 +155,9 @@ def importance(text: str, role: str = "user", *, states_fact: bool = False) -> f
     if is_small_talk(text):
         return 0.02
     folded = plain(text)
-    value = 0.25 + 0.15 * min(1.0, len(words(text)) / 20)
+    value = 0.2 + 0.1 * min(1.0, len(words(text)) / 20) + 0.4 * states_fact
     value += 0.15 * bool(re.search(r"\d", folded)) + 0.1 * bool(_DATE.search(folded)) + 0.1 * bool(_NAME.search(text))
-    value += 0.2 * bool(states_fact or _FIRST_PERSON.search(folded)) + 0.25 * bool(_ASKED_TO_REMEMBER.search(folded))
+    value += 0.1 * bool(_FIRST_PERSON.search(folded)) + 0.25 * bool(_ASKED_TO_REMEMBER.search(folded))
     if is_question(text):
         value *= 0.35
     if role != "user":
