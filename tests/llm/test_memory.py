@@ -175,6 +175,8 @@ def test_a_message_that_says_more_stays_live_when_one_fact_of_it_is_superseded(m
     kept = next(one for one in memory.list("kim") if one.id == first)
     assert kept.state == "live"
     assert kept.about == ["name"]
+    say(memory, "The sea is calm tonight", "Let us talk about trees", "ok")
+    assert memory.recall("kim", "Do I live in Busan or Seoul?", n=2).texts[0] == "I moved to Busan."
     memory.remember("kim", "s", "user", "My name is Minji.")
     assert memory.explain(first).record.about == []
 

@@ -956,7 +956,7 @@ def estimated_tokens(text: str) -> int:
     >>> estimated_tokens("hello there"), estimated_tokens("안녕")
     (8, 6)
     """
-    ascii_count = sum(character.isascii() for character in text)
+    ascii_count = len(text.encode("ascii", "ignore"))
     return math.ceil(ascii_count / 3) + len(text) - ascii_count + 4
 
 

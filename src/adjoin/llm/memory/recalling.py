@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _NEAREST = 96  # candidates by vector; where those are not all there are, as many more by words, and of the important
 _MORE = 48
 _IMPORTANT = 0.5
+_LONGEST_CHAIN = 32
+_AS_NEAR = 0.5
 _RECALLED: tuple[State, ...] = ("live", "superseded")
 
 
@@ -269,11 +271,14 @@ def _latest_first(
     chosen: dict[str, Memorised] = {}
 
     def take(one: Memorised, depth: int = 0) -> None:
-        if one.record.state == "superseded" and depth < 32:
-            for id_ in one.record.replaced_by:
-                later = known.get(id_)
-                if later is not None and id_ not in chosen:
-                    take(Memorised(later.record, later.score or one.score), depth + 1)
+        for id_ in one.record.replaced_by if depth < _LONGEST_CHAIN else ():
+            later = known.get(id_)
+            if (
+                later is not None
+                and id_ not in chosen
+                and (one.record.state == "superseded" or _is_as_near(later, one))
+            ):
+                take(Memorised(later.record, later.score or one.score), depth + 1)
         chosen.setdefault(one.id, one)
 
     for one in order:
@@ -281,6 +286,13 @@ def _latest_first(
             break
         take(one)
     return list(chosen.values())[:n]
+
+
+def _is_as_near(later: Memorised, one: Memorised) -> bool:
+    """Of a message that holds in part: whether the query is about as much about what is outdated of it."""
+    if later.score is None or one.score is None:
+        return False
+    return later.score.relevance >= _AS_NEAR * one.score.relevance
 
 
 def _neighbours(scope: Scope, hits: Sequence[Memorised], reach: int) -> list[Record]:

@@ -21,6 +21,8 @@ OWN_KEYS: Final = (
     "facts", "only_facts", "replaced_by", "replaces", "exchange",
 )  # fmt: skip
 
+_OWN: Final = frozenset(OWN_KEYS)
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -60,12 +62,13 @@ class Record:
         return [fact.about for fact, by in self.facts if by is None]
 
     def row(self) -> dict[str, Any]:
-        """The metadata to store."""
+        """The metadata to store. What is as it is for most messages is left out, so that reading many costs less."""
+        usual = {"times": 1, "first_at": self.at, "about": [], "facts": [], "only_facts": False}
+        links = {key: value for key, value in self.links().items() if usual.get(key, []) != value}
         return {
-            **self.metadata, STATE: self.state, "user": self.user, "session": self.session, "role": self.role,
-            "at": self.at, "n": self.n, "spot": spot(self.session, self.place), "importance": self.importance,
-            "times": self.times, "first_at": self.first_at, "same": self.same, "terms": list(self.terms),
-            "exchange": self.exchange, **self.links(),
+            **self.metadata, "user": self.user, "session": self.session, "role": self.role, "at": self.at, "n": self.n,
+            "spot": spot(self.session, self.place), "importance": self.importance, "same": self.same,
+            "terms": list(self.terms), **({"exchange": self.exchange} if self.exchange else {}), **links,
         }  # fmt: skip
 
     def links(self) -> dict[str, Any]:
@@ -106,13 +109,16 @@ def record(row: Document | Hit) -> Record:
     """The message of a row. Raises StoreError for a row that is none."""
     kept = row.metadata
     try:
+        at, facts = float(kept["at"]), kept.get("facts")
         return Record(
             id=str(row.id), user=kept["user"], session=kept["session"], role=kept["role"], text=str(row.content),
-            at=float(kept["at"]), n=kept["n"], place=int(kept["spot"].partition("@")[0]), importance=kept["importance"],
-            state=kept[STATE], times=kept["times"], first_at=kept["first_at"], same=kept["same"],
-            terms=tuple(kept["terms"]), facts=tuple((Fact(about, value), by) for about, value, by in kept["facts"]),
-            only_facts=kept["only_facts"], replaced_by=tuple(kept["replaced_by"]), replaces=tuple(kept["replaces"]),
-            exchange=kept["exchange"], metadata={key: value for key, value in kept.items() if key not in OWN_KEYS},
+            at=at, n=kept["n"], place=int(kept["spot"].partition("@")[0]), importance=kept["importance"],
+            state=kept[STATE], times=kept.get("times", 1), first_at=kept.get("first_at", at), same=kept["same"],
+            terms=tuple(kept["terms"]),
+            facts=tuple([(Fact(about, value), by) for about, value, by in facts]) if facts else (),
+            only_facts=kept.get("only_facts", False), replaced_by=tuple(kept.get("replaced_by", ())),
+            replaces=tuple(kept.get("replaces", ())), exchange=kept.get("exchange"),
+            metadata={key: value for key, value in kept.items() if key not in _OWN},
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise StoreError(

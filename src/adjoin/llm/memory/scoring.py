@@ -59,14 +59,18 @@ class Score:
         )
 
 
+_LEAST_SPAN: Final = 0.1
+
+
 def relevance(
     similarities: Sequence[float], found_terms: Sequence[Sequence[str]], query_terms: Sequence[str], lexical: float
 ) -> Floats:
     """From 0 to 1 for each candidate: the vectors' similarity, from the least to the greatest among the candidates, and
     the share of the query's terms that it has, rare ones and numbers counting more."""
-    near = np.asarray(similarities, np.float32)
-    span = float(near.max() - near.min()) if len(near) else 0.0
-    near = (near - near.min()) / span if span > 1e-9 else np.ones_like(near)
+    near: Floats = np.asarray(similarities, np.float32)
+    # The least span keeps two messages that are about as near from being told all and nothing.
+    span = max(_LEAST_SPAN, float(near.max() - near.min())) if len(near) else 1.0
+    near = 1 - (near.max(initial=-np.inf) - near) / span
     if not query_terms:
         return near
     sets = [frozenset(terms) for terms in found_terms]
