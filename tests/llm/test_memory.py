@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import doctest
+import importlib
 import json
 import threading
 from collections.abc import Iterator
@@ -15,7 +17,9 @@ import adjoin
 from adjoin.errors import (
     AnswerCutOff,
     ContextTooLong,
+    DimensionMismatch,
     InvalidContent,
+    InvalidFilter,
     InvalidInput,
     InvalidMetadata,
     InvalidOption,
@@ -28,6 +32,7 @@ from adjoin.llm.base import Reply
 from adjoin.llm.memory import Memory, Policy, Weights
 from adjoin.llm.memory.facts import read
 from adjoin.llm.memory.folding import facts
+from adjoin.llm.memory.scope import Scope
 from adjoin.llm.memory.scoring import importance, is_small_talk, recency
 from adjoin.testing import TinyEmbedder
 from tests.support.said import Says
@@ -82,6 +87,9 @@ def states(memory: Memory, user: str = "kim") -> dict[str, str]:
         ("My favorite colour is blue.", "my favourite colour is BLUE"),
         ("I don't like rain", "I do not like rain."),
         ("내일 회의는 3시에 시작해", "내일 회의는 3시에 시작해요!"),
+        ("저는 커피를 마셨습니다.", "나는 커피를 마셨어"),
+        ("제 고향은 제주도예요", "내 고향은 제주도야"),
+        ("나는 요리를 잘 해", "저는 요리를 잘 합니다"),
         ("점심은 김밥을 먹었어", "점심은 진짜 김밥을 먹었어~"),
     ],
 )
@@ -422,6 +430,20 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 # Bad input
 
 
+@pytest.mark.parametrize("module", ["words", "scoring", "folding", "facts", "memory"])
+def test_examples_in_docstrings_are_true(module: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"adjoin.llm.memory.{module}"))
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+def test_the_examples_of_the_page_are_true() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "memory.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert tried > 10
+    assert failed == 0
+
+
 def test_bad_input_is_refused_and_stores_nothing(memory: Memory, rows: adjoin.Collection) -> None:
     for call, error in (
         (lambda: memory.remember("kim", "s", "user", ""), InvalidContent),
@@ -436,6 +458,8 @@ def test_bad_input_is_refused_and_stores_nothing(memory: Memory, rows: adjoin.Co
         (lambda: memory.remember("kim", "s", "user", "hello there", metadata={"x": {1, 2}}), InvalidMetadata),
         (lambda: memory.remember("kim", "s", "user", "hello there", importence=1), UnknownKeyword),  # type: ignore[call-arg]
         (lambda: memory.recall("kim", " "), InvalidInput),
+        (lambda: memory.recall("kim", "hello", where=["n"]), InvalidFilter),  # type: ignore[arg-type]
+        (lambda: memory.recall("kim", "hello", where={}, vector=[1.0, 2.0]), DimensionMismatch),
         (lambda: memory.recall("kim", "hello", n=0), InvalidOption),
         (lambda: memory.recall("kim", "hello", token_budget=0), InvalidOption),
         (lambda: memory.recall("kim", "hello", neighbours=-1), InvalidOption),
@@ -679,7 +703,7 @@ def test_what_a_killed_process_left_half_done_is_recalled_rightly_and_mended(
 ) -> None:
     say(memory, "I live in Seoul.", "The sea is calm")
     with monkeypatch.context() as patched:
-        patched.setattr(Memory, "_relink", lambda self, records: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(Scope, "relink", lambda self, records: (_ for _ in ()).throw(KeyboardInterrupt))
         for text in ("I moved to Busan.", "The sea is calm!"):
             with pytest.raises(KeyboardInterrupt):
                 memory.remember("kim", "s", "user", text)

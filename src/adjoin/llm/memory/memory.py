@@ -13,6 +13,7 @@ import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -26,6 +27,7 @@ from adjoin.errors import (
     NotFound,
     StoreError,
 )
+from adjoin.filters import parse
 from adjoin.forks import renew_in_child
 from adjoin.llm.base import ROLES, LanguageModel, Message, Reply
 from adjoin.llm.memory import chatting
@@ -35,8 +37,8 @@ from adjoin.llm.memory.folding import Fact, facts
 from adjoin.llm.memory.linking import Links, released, restored
 from adjoin.llm.memory.policy import Policy
 from adjoin.llm.memory.recalling import Recalled, Settings, candidates, recall
-from adjoin.llm.memory.record import OWN_KEYS, STATE, STATES, Record, record, spot
-from adjoin.llm.memory.scope import Scope, checked_name, checked_text, users
+from adjoin.llm.memory.record import OWN_KEYS, STATES, Record, spot
+from adjoin.llm.memory.scope import Scope, checked_name, checked_text, owner, users
 from adjoin.llm.memory.scoring import Weights, importance, is_question, is_small_talk, relevance
 from adjoin.llm.memory.words import signature, terms
 from adjoin.strict import strict
@@ -224,7 +226,7 @@ class Memory:
     def __init__(
         self,
         collection: Collection,
-        llm: LanguageModel | None = None,
+        llm: LanguageModel | str | PathLike[str] | Callable[..., Any] | None = None,
         *,
         half_life_s: float = 30 * 86_400.0,
         half_life_messages: float = 500.0,
@@ -234,7 +236,8 @@ class Memory:
         system: str = chatting.SYSTEM,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """collection: any; other rows in it are left alone. llm: for `chat`, and to find facts.
+        """collection: any; other rows in it are left alone. llm: for `chat`, and to find facts; a model, or what
+        `adjoin.llm.models.model` makes one of.
 
         half_life_s, half_life_messages: after which recency is half, by time and by messages of the user since.
         extract_facts: ask the model for the facts of what users say, beside the rules, with one call a message; None does
@@ -250,7 +253,7 @@ class Memory:
         if policy is not None and not isinstance(policy, Policy):
             raise InvalidOption(f"policy is a Policy, not {type(policy).__name__}.")
         self._collection = collection
-        self._llm = llm
+        self._llm = _as_model(llm)
         self._policy = policy or Policy()
         self._extract = llm is not None if extract_facts is None else extract_facts
         self._system = system
@@ -405,7 +408,7 @@ class Memory:
         new = [self._numbered(scope.user, draft, tried) for draft in drafts]
         links = Links(self._touched(scope, new))
         new = [links.add(one) for one in new]
-        earlier = self._put(new, links, vectors)
+        earlier = self._put(scope, new, links, vectors)
         numbers.n, numbers.places = tried.n, tried.places
         self._apply_policy(scope)
         return [
@@ -425,31 +428,20 @@ class Memory:
             either.append({"about": {"$in": attributes}})
         return scope.scan({"$or": either}, ("live", "superseded"))
 
-    def _put(
-        self, new: Sequence[Record], links: Links, vectors: Any, progress: Progress | None = None
-    ) -> dict[str, Record]:
+    def _put(self, scope: Scope, new: Sequence[Record], links: Links, vectors: Any) -> dict[str, Record]:
         """Store new messages, then the links of earlier ones; returns the latter by id."""
         final = [links.changed.get(one.id, one) for one in new]
         ids = {one.id for one in new}
         earlier = {id_: one for id_, one in links.changed.items() if id_ not in ids}
-        self._collection.add(
-            [one.text for one in final], ids=[one.id for one in final], metadata=[one.row() for one in final],
-            vectors=vectors, progress=progress,
-        )  # fmt: skip
-        self._relink(earlier.values())
+        self._add(final, vectors)
+        scope.relink(earlier.values())
         return earlier
 
-    def _relink(self, records: Iterable[Record]) -> None:
-        """Store what became of earlier messages; those that another process removed meanwhile are passed over."""
-        records = list(records)
-        if not records:
-            return
-        try:
-            self._collection.update([one.id for one in records], [one.links() for one in records])
-        except NotFound:
-            there = {row.id for row in self._collection.get([one.id for one in records])}
-            if left := [one for one in records if one.id in there]:
-                self._collection.update([one.id for one in left], [one.links() for one in left])
+    def _add(self, records: Sequence[Record], vectors: Any, progress: Progress | None = None) -> None:
+        self._collection.add(
+            [one.text for one in records], ids=[one.id for one in records], metadata=[one.row() for one in records],
+            vectors=vectors, progress=progress,
+        )  # fmt: skip
 
     def _store_many(self, drafts: Sequence[tuple[str, _Draft]], vectors: Any, progress: Progress | None) -> Names:
         by_user: _Places = defaultdict(list)
@@ -469,14 +461,12 @@ class Memory:
                 new[place] = links.changed.pop(one.id, one)
             earlier |= links.changed
         rows = [one for one in new if one is not None]
-        self._collection.add(
-            [one.text for one in rows], ids=[one.id for one in rows], metadata=[one.row() for one in rows],
-            vectors=vectors, progress=progress,
-        )  # fmt: skip
-        self._relink(earlier.values())
+        self._add(rows, vectors, progress)
         for user, numbers in numbered.items():
             self._hold(user, numbers)
-            self._apply_policy(Scope(self._collection, user))
+            scope = Scope(self._collection, user)
+            scope.relink(one for one in earlier.values() if one.user == user)
+            self._apply_policy(scope)
         return [one.id for one in rows]
 
     def _numbers(self, scope: Scope) -> _Numbers:
@@ -541,7 +531,7 @@ class Memory:
                 changed[id_] = replace(
                     old, state=state, facts=old.facts if folded else held, replaced_by=(*old.replaced_by, new.id)
                 )
-        self._relink(changed.values())
+        scope.relink(changed.values())
         return len(changed)
 
     # Reading
@@ -572,6 +562,8 @@ class Memory:
         if token_budget is not None:
             _whole("token_budget", token_budget, 1)
         found = self._query_vector(query, vector)
+        if where is not None:
+            parse(where)  # refused here, by its own name, before it stands beside another
         conditions: _Conditions = [] if where is None else [where]
         if session is not None:
             conditions.append({"session": {"$eq": checked_name(session, "session")}})
@@ -674,12 +666,8 @@ class Memory:
         return Explained(one, ordered, tuple(id_ for id_ in gone if id_ not in chain))
 
     def _found(self, id_: str, user: str | None) -> tuple[Scope, Record]:
-        if user is None:
-            row = self._collection.get(id_) if isinstance(id_, str) else None
-            owner = None if row is None or STATE not in row.metadata else record(row).user
-        else:
-            owner = checked_name(user, "user")
-        scope = Scope(self._collection, owner) if owner else None
+        whose = owner(self._collection, id_) if user is None else checked_name(user, "user")
+        scope = Scope(self._collection, whose) if whose else None
         found = scope.get([id_]) if scope and isinstance(id_, str) else []
         if not found or scope is None:
             raise NotFound(f"there is no message {id_!r}" + (f" of {user!r}." if user is not None else "."))
@@ -716,7 +704,7 @@ class Memory:
                 for head in higher:
                     changed.setdefault(head.id, replace(head, times=max(1, head.times - one.times)))
                 above = [head for head in higher if head.state == "folded"]
-        self._relink(changed.values())
+        scope.relink(changed.values())
         return Undone(action, (one.id,))
 
     def _forget(self, scope: Scope, one: Record) -> Undone:
@@ -738,7 +726,7 @@ class Memory:
         for old in sorted(back.values(), key=lambda each: -each.n):
             links.come_back(old)
         # First what comes back, then what goes: a process that dies in between leaves both, and loses nothing.
-        self._relink({**back, **links.changed}.values())
+        scope.relink({**back, **links.changed}.values())
         scope.delete(leaving)
         return Undone("forgotten", tuple(each.id for each in leaving), tuple(back))
 
@@ -764,9 +752,9 @@ class Memory:
         """
         scope = self._scope(user)
         with self._lock(scope.user):
-            erased = scope.erase()
             with self._guard:
                 self._held.pop(scope.user, None)
+            erased = scope.erase()
             left = scope.count()
         if left:
             raise StoreError(
@@ -967,6 +955,14 @@ def _locks() -> tuple[Any, ...]:
 def _whole(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidOption(f"{name} is a whole number of {least} or more, not {value!r}.")
+
+
+def _as_model(llm: Any) -> LanguageModel | None:
+    if llm is not None and (isinstance(llm, str | PathLike) or not hasattr(llm, "generate")):
+        made: LanguageModel = import_module("adjoin.llm.models").model(llm)
+        return made
+    found: LanguageModel | None = llm
+    return found
 
 
 def _as_vector(vector: Any) -> Floats:

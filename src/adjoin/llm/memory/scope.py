@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from adjoin.errors import InvalidContent, InvalidId, StoreError
+from adjoin.errors import InvalidContent, InvalidId, NotFound, StoreError
 from adjoin.llm.memory.record import STATE, STATES, Record, State, record
 from adjoin.types import Document, Erased, Hit, Where
 
@@ -65,7 +65,7 @@ class Scope:
     def where(self, condition: Where | None = None, states: Sequence[State] = STATES) -> dict[str, Any]:
         """The user's rows that meet the condition. The condition stands beside the scope and cannot widen it."""
         own: dict[str, Any] = {"user": {"$eq": self.user}, STATE: {"$in": list(states)}}
-        return {"$and": [own, dict(condition)]} if condition else own
+        return {"$and": [own, condition]} if condition else own
 
     def _own(self, rows: Iterable[Document | Hit]) -> Iterator[Document | Hit]:
         for row in rows:
@@ -100,6 +100,18 @@ class Scope:
     def count(self, condition: Where | None = None) -> int:
         return self._collection.count(where=self.where(condition))
 
+    def relink(self, records: Iterable[Record]) -> None:
+        """Store what became of messages; those that another process removed meanwhile are passed over."""
+        mine = [one for one in records if one.user == self.user]
+        if not mine:
+            return
+        try:
+            self._collection.update([one.id for one in mine], [one.links() for one in mine])
+        except NotFound:
+            there = {one.id for one in self.get([one.id for one in mine])}
+            if left := [one for one in mine if one.id in there]:
+                self._collection.update([one.id for one in left], [one.links() for one in left])
+
     def delete(self, records: Sequence[Record]) -> int:
         mine = [one.id for one in records if one.user == self.user]
         return self._collection.delete(mine) if mine else 0
@@ -108,7 +120,13 @@ class Scope:
         return self._collection.erase(where=self.where())
 
 
+def owner(collection: Collection, id_: object) -> str | None:
+    """Whose message has an id, and nothing else of it; None where no message has it."""
+    row = collection.get(id_) if isinstance(id_, str) else None
+    return None if row is None or STATE not in row.metadata else record(row).user
+
+
 def users(collection: Collection) -> list[str]:
-    """Who has messages: the one reading that is no user's, and it gives names alone."""
+    """Who has messages. This reading and `owner` are no user's, and give names alone."""
     everyone: Where = {STATE: {"$in": list(STATES)}}
     return sorted({str(row.metadata.get("user")) for row in collection.scan(where=everyone)})

@@ -102,6 +102,36 @@ def is_number(term: str) -> bool:
     return bool(_NUMBER.match(term))
 
 
+_POLITE: Final = tuple(
+    (re.compile(f"{ending}$"), bare)
+    for ending, bare in (("(?:입니다|이에요|예요|에요)", "이야"), ("합니다", "해"), ("(?<=[가-힣])요", ""))
+)
+_PAST: Final = frozenset(chr(code) for code in range(0xAC00 + 20, 0xD7A4, 28))  # syllables that end in ㅆ
+_HUMBLE: Final = {
+    "저는": "나는",
+    "전": "나는",
+    "난": "나는",
+    "제": "내",
+    "제가": "내가",
+    "저": "나",
+    "저도": "나도",
+    "저의": "나의",
+}
+
+
+def _without_politeness(word: str) -> str:
+    """A Korean word as it is said among friends."""
+    if word.endswith("습니다") and word[-4:-3] in _PAST:
+        word = f"{word.removesuffix('습니다')}어"
+    for pattern, bare in _POLITE:
+        word, changed = pattern.subn(bare, word)
+        if changed:
+            break
+    if len(word) > 2 and word.endswith("야") and not word.endswith("이야"):
+        word = f"{word.removesuffix('야')}이야"
+    return _HUMBLE.get(word, word)
+
+
 def signature(text: str) -> str:
     """Equal for messages that say the same in the same order, but for fillers, articles, case, marks and politeness.
 
@@ -112,7 +142,7 @@ def signature(text: str) -> str:
     """
     all_words = words(text)
     kept = [word for word in all_words if word not in _FILLERS] or all_words or [plain(text).strip()]
-    polite = [word.removesuffix("요") if _HANGUL.match(word) and len(word) > 1 else word for word in kept]
+    plain_style = [_without_politeness(word) if _HANGUL.match(word) else word for word in kept]
     # The marks matter in one way: a question is not the statement.
     asked = "?" if text.rstrip().endswith(("?", "？")) else "."
-    return hashlib.blake2b("\0".join([*polite, asked]).encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return hashlib.blake2b("\0".join([*plain_style, asked]).encode(errors="surrogatepass"), digest_size=8).hexdigest()
