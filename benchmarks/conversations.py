@@ -5,7 +5,9 @@ the transcripts of a television series (`friends-transcripts.tab` in the package
 in the repository; their rights are not cleared) and small talk. Each user has a log of some 300 messages over two dozen
 sessions. A question's needed message is the one, of the user, that last said the answer. Questions are put in other words
 than the statements. Users whose number is even train, the others test; the two halves share templates, but not values of
-people's numbers, nor any line.
+people's numbers, nor any line. Questions are of three kinds: `self`, what users say of themselves, most of it in forms that the
+memory's patterns know, and which may change; `people`, numbers and days of eight others; `things`, said in forms that no
+pattern knows.
 """
 
 # ruff: noqa: E501 (a table, a row a line)
@@ -143,6 +145,31 @@ OF_PEOPLE = {
         "room": ("{p}의 사무실은 {v}이야.", ["건물 어디로 가야 {p}를 만나지?", "{p} 방이 몇 호더라?"]),
     },
 }
+# Said in forms that no pattern of the memory's rules knows; questions[0] was asked before, questions[1] is asked.
+THINGS = {
+    "en": [
+        ("They hide the spare key under the {v}.", ["Is there another way to open the door?", "How do I get in when I am locked out?"],
+         each("doormat flowerpot birdhouse woodpile")),
+        ("The plumber is coming round on {v}.", ["Has anyone been called about the leak?", "When will the dripping tap be repaired?"],
+         each("Monday Tuesday Thursday Saturday")),
+        ("We decided to spend the summer holidays in {v}.", ["Any plans for the hot months?", "Where do we go in August?"],
+         each("Madeira Crete Iceland Estonia")),
+        ("Grandma swears by {v} in the apple pie.", ["How is that dessert made?", "Which spice goes into the family's baking?"],
+         each("cinnamon cardamom ginger nutmeg")),
+        ("The landlord wants {v} euros a month from spring on.", ["Did rent go up?", "What will the flat cost us?"],
+         each("870 910 965 1020")),
+        ("Had to bring the laptop in, the {v} is broken.", ["Anything to be picked up at the shop?", "Which part of the computer failed?"],
+         each("hinge battery screen fan")),
+    ],
+    "ko": [
+        ("비상 열쇠는 {v} 밑에 숨겨 두기로 했어.", ["문을 열 다른 방법이 있나?", "밖에서 잠겼을 때 어떻게 들어가지?"], each("화분 매트 우체통 장작더미")),
+        ("배관공이 {v}에 오기로 했어.", ["물 새는 거 누구한테 말했나?", "수도꼭지는 언제 고쳐지지?"], each("월요일 화요일 목요일 토요일")),
+        ("올여름 휴가는 {v}에서 보내기로 정했어.", ["더울 때 무슨 계획이 있지?", "8월에 우리 어디 가지?"], each("제주도 울릉도 강화도 남해")),
+        ("할머니는 송편에 꼭 {v}를 넣으셔.", ["그 떡은 어떻게 만들더라?", "우리 집안 떡에 뭐가 들어가지?"], each("깨 밤가루 호두 대추")),
+        ("집주인이 봄부터 월세를 {v}만 원 달래.", ["방값이 올랐나?", "매달 얼마를 내야 하지?"], each("57 63 68 72")),
+        ("노트북 {v} 고장으로 수리 맡겼어.", ["가게에서 찾아올 게 있나?", "컴퓨터 어느 부분이 망가졌지?"], each("경첩 배터리 화면 냉각팬")),
+    ],
+}  # fmt: skip
 SMALL_TALK = {
     "en": ["ok", "thanks!", "haha", "good morning", "sure", "great, thank you", "lol", "I see", "bye"],
     "ko": ["응", "고마워", "ㅋㅋㅋ", "안녕", "그래", "알겠어", "네 감사합니다", "ㅎㅎ", "오케이"],
@@ -184,6 +211,10 @@ def _conversation(number: int, pick: random.Random, spoken: list[str]) -> Conver
                         key,
                     )
                 )
+        questions[key] = asks
+    for number_of, (statement, asks, values) in enumerate(THINGS[language]):
+        key = (f"thing {number_of}", "")
+        told.append((pick.random() * 0.8, statement.format(v=pick.choice(values)), key))
         questions[key] = asks
     for person in pick.sample(PEOPLE[language], 8):
         for attribute, (statement, asks) in OF_PEOPLE[language].items():
@@ -227,7 +258,9 @@ def _conversation(number: int, pick: random.Random, spoken: list[str]) -> Conver
         if one.role == "user" and one.text in key_of:
             last[key_of[one.text]] = place
     for key, place in last.items():
-        made.asked.append(Asked(questions[key][1], place, "people" if key[1] else "self"))
+        made.asked.append(
+            Asked(questions[key][1], place, "people" if key[1] else "things" if key[0].startswith("thing") else "self")
+        )
     return made
 
 

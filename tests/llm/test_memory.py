@@ -417,6 +417,23 @@ def test_the_least_important_and_oldest_go_first_and_exchanges_go_whole(rows: ad
     assert len(memory.list("lee")) == 1
 
 
+def test_a_message_beyond_the_policy_is_refused_and_an_answer_is_kept_whole(rows: adjoin.Collection) -> None:
+    memory = Memory(rows, Says(lambda text: "word " * 50), policy=Policy(max_characters=20), extract_facts=False)
+    for call in (memory.chat, lambda *given: memory.remember(*given[:2], "user", given[2])):
+        with pytest.raises(InvalidContent, match="20"):
+            call("kim", "s", "more than twenty characters")
+    assert rows.count() == 0
+    memory.chat("kim", "s", "few of them")
+    assert [len(one.text) for one in memory.list("kim")] == [11, 250]
+
+
+def test_neighbours_meet_the_filter_too(memory: Memory) -> None:
+    memory.remember("kim", "s", "user", "The safe is behind the mirror.", metadata={"private": True})
+    memory.remember("kim", "s", "user", "The garden is behind the house.", metadata={"private": False})
+    found = memory.recall("kim", "What is behind the house?", where={"private": False})
+    assert [one.text for one in found.in_order()] == ["The garden is behind the house."]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"ttl_s": 0}, {"ttl_s": "1"}, {"max_messages": 1}, {"max_messages": 2.5}, {"max_characters": 0},

@@ -909,10 +909,8 @@ class Memory:
             return replace(reply, extra=told)
         exchange = uuid.uuid4().hex
         asked = replace(self._with_model_facts(draft), exchange=exchange)
-        answer = replace(
-            self._draft(draft.session, "assistant", reply.text[: self._policy.max_characters], None, None, None),
-            exchange=exchange,
-        )
+        # Whole, whatever the policy says of the length of a message.
+        answer = _Draft(draft.session, "assistant", reply.text, float(self._clock()), exchange=exchange)
         with self._lock(scope.user):
             stored = self._store(scope, [asked, answer], None)
         return replace(reply, extra={**told, "stored": [one.id for one in stored]})

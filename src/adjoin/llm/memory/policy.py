@@ -20,7 +20,7 @@ class Policy:
     ttl_s: seconds after which a message is no longer recalled, and goes. small_talk_ttl_s: the same for small talk.
     max_messages: of one user; beyond it go first what is folded, then what is superseded, then the least important, the
     oldest first. An exchange goes whole, by the more important of its two messages.
-    max_characters: of one message; a longer one is refused.
+    max_characters: of one message; a longer one is refused. The answers of `chat` are kept whole.
     """
 
     ttl_s: float | None = None

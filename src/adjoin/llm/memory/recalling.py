@@ -170,7 +170,7 @@ def recall(
             hits.append(one)
             spent += cost
     beside: list[Memorised] = []
-    for record in _neighbours(scope, hits, neighbours):
+    for record in _neighbours(scope, hits, neighbours, condition):
         cost = settings.count_tokens(record) if token_budget is not None else 0
         if not settings.policy.is_expired(record, now) and spent + cost <= budget:
             beside.append(Memorised(record))
@@ -192,7 +192,7 @@ def candidates(
         if query_terms:
             more.append({"terms": {"$in": list(query_terms)}})
         for one in more:
-            both = {"$and": [one, dict(condition)]} if condition else one
+            both = {"$and": [one, condition]} if condition else one
             for record, score in scope.nearest(vector, max(_MORE, 2 * n), both, states):
                 found.setdefault(record.id, (record, score))
     return [record for record, _ in found.values()], [score for _, score in found.values()]
@@ -295,8 +295,8 @@ def _is_as_near(later: Memorised, one: Memorised) -> bool:
     return later.score.relevance >= _AS_NEAR * one.score.relevance
 
 
-def _neighbours(scope: Scope, hits: Sequence[Memorised], reach: int) -> list[Record]:
-    """The messages before and after each hit, those of better hits first."""
+def _neighbours(scope: Scope, hits: Sequence[Memorised], reach: int, condition: Where | None) -> list[Record]:
+    """The messages before and after each hit that meet the condition too, those of better hits first."""
     if reach < 1 or not hits:
         return []
     taken = {hit.id for hit in hits}
@@ -308,8 +308,9 @@ def _neighbours(scope: Scope, hits: Sequence[Memorised], reach: int) -> list[Rec
     }
     if not wanted:
         return []
+    beside: Where = {"spot": {"$in": list(wanted)}}
     found = [
-        one for one in scope.scan({"spot": {"$in": list(wanted)}})
+        one for one in scope.scan({"$and": [beside, condition]} if condition else beside)
         if one.id not in taken and taken.isdisjoint(one.replaced_by)  # what is there already in a later form
     ]  # fmt: skip
     return sorted(found, key=lambda one: wanted.get(spot(one.session, one.place), (len(hits), 0)))
