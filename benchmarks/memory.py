@@ -127,7 +127,7 @@ def tune(logs: Logs) -> None:
     places = logs.half("train")
     print("plain", mean(logs.by_vectors(place, 10) for place in places))
     print("| lexical | importance | recency | superseded | @10 | @1 |\n|---|---|---|---|---|---|")
-    for lexical, heavy, recent, off in itertools.product((0.5, 0.7), (0.3, 0.5, 0.8), (0.05, 0.15), (0.25,)):
+    for lexical, heavy, recent, off in itertools.product((0.2, 0.3, 0.4), (0.25, 0.35, 0.45), (0.05, 0.1), (0.25,)):
         memory = Memory(
             logs.kept,
             weights=Weights(lexical=lexical, importance=heavy, recency=recent, superseded=off),

@@ -29,9 +29,9 @@ class Weights:
     """
 
     relevance: float = 1.0
-    recency: float = 0.1
-    importance: float = 0.5
-    lexical: float = 0.5
+    recency: float = 0.05
+    importance: float = 0.45
+    lexical: float = 0.4
     superseded: float = 0.25
 
     def __post_init__(self) -> None:
@@ -126,6 +126,8 @@ _FIRST_PERSON: Final = re.compile(
 _ASKED_TO_REMEMBER: Final = re.compile(
     r"\b(?:remember (?:that|this|my|to)|don't forget|do not forget|keep in mind|note that|important)\b|기억해|잊지 ?마|명심|중요"
 )
+_DIGIT: Final = re.compile(r"\d")
+_HANGUL: Final = re.compile("[가-힣]")
 _NAME: Final = re.compile(r"(?<=[a-z,;:] )[A-Z][a-z]+|\b[A-Z]{2,}\b|[가-힣]{2,4}(?:씨|님)(?![가-힣])")
 _QUESTION: Final = re.compile(
     r"[?？]\s*$|^(?:what|which|who|whose|when|where|why|how|do|does|did|is|are|can|could|will|would|should)\b"
@@ -159,11 +161,15 @@ def importance(text: str, role: str = "user", *, states_fact: bool = False) -> f
     if is_small_talk(text):
         return 0.02
     folded = plain(text)
-    value = 0.2 + 0.1 * min(1.0, len(words(text)) / 20) + 0.4 * states_fact
-    value += 0.15 * bool(re.search(r"\d", folded)) + 0.1 * bool(_DATE.search(folded)) + 0.1 * bool(_NAME.search(text))
-    value += 0.1 * bool(_FIRST_PERSON.search(folded)) + 0.25 * bool(_ASKED_TO_REMEMBER.search(folded))
+    hangul = len(_HANGUL.findall(text))
+    # In words: Korean writes in a syllable what English does in some letters, and drops its subjects and articles.
+    length = (len(text) - hangul) / 5.5 + hangul / 2.3
+    value = 0.2 + 0.1 * min(1.0, length / 12) + 0.4 * states_fact
+    value += 0.15 * bool(_DIGIT.search(folded)) + 0.1 * bool(_DATE.search(folded)) + 0.05 * bool(_NAME.search(text))
+    value += 0.05 * bool(_FIRST_PERSON.search(folded)) + 0.25 * bool(_ASKED_TO_REMEMBER.search(folded))
     if is_question(text):
         value *= 0.35
     if role != "user":
         value *= 0.8
-    return round(min(1.0, value), 3)
+    # Beyond a plain fact there is nothing to gain: a message with a date and a name besides is not the more needed.
+    return round(min(1.0, value / 0.6), 3)
