@@ -667,13 +667,14 @@ def test_after_erasure_neither_words_nor_ids_nor_the_name_are_in_any_file(tmp_pa
         ids = [one.id for one in memory.list(name)]
         if sealed:
             db.collection("memory").optimize()
+        memory.undo(ids[-1])  # deleted rows leave their bytes behind until then
         told = memory.erase(name)
-        assert told.deleted == 60
+        assert told.deleted == 58
         assert told.searched_bytes > 0
         assert memory.users() == ["lee"]
         for path in (tmp_path / "s").rglob("*"):
             content = path.read_bytes() if path.is_file() else b""
-            for trace in (name, "her-own-session", "xylophone", "zebra7", *ids):
+            for trace in (name, "her-own-session", "xylophone", "zebra7", "zebra29", *ids):
                 assert trace.encode() not in content, f"{trace} in {path}"
     with adjoin.open(tmp_path / "s") as db:
         assert Memory(db.collection("memory", embedder=TinyEmbedder())).recall("lee", "text").texts

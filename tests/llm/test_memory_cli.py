@@ -82,3 +82,10 @@ def test_chat_answers_and_keeps_both_or_neither(at: list[str], monkeypatch: pyte
     with pytest.raises(ModelUnavailable):
         ran("chat", "are you there?", "--user", "mina", *at)
     assert len(told("list", "--user", "mina", *at)["messages"]) == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["remember", "recall", "similar", "list", "explain", "undo", "export", "erase", "chat"]
+)
+def test_every_command_explains_itself_with_an_example(name: str) -> None:
+    assert f"adjoin memory {name} " in ran(name, "--help").stdout.replace("\n", " ")

@@ -67,6 +67,8 @@ def remember(
     """Store a message; fold what it repeats, and supersede what it contradicts.
 
     Both are kept, with times: see [bold]explain[/bold], and [bold]undo[/bold] to take it back.
+
+    [bold]adjoin memory remember 'I moved to Busan' --user mina --session friday[/bold]
     """
     with _opened(db, collection, create=True) as memory:
         done = memory.remember(user, session, role, text, importance=importance)
@@ -91,7 +93,10 @@ def recall(
     collection: common.Name = DEFAULT_NAME,
     as_json: common.AsJson = False,
 ) -> None:
-    """Show the messages that matter to a query, best first, with the parts of their scores."""
+    """Show the messages that matter to a query, best first, with the parts of their scores.
+
+    [bold]adjoin memory recall 'Where do I live?' --user mina -n 5 --tokens 500[/bold]
+    """
     with _opened(db, collection) as memory:
         found = memory.recall(user, query, n, tokens, session, neighbours=neighbours, where=common.parse_where(where))
     if as_json:
@@ -109,7 +114,10 @@ def similar(
     collection: common.Name = DEFAULT_NAME,
     as_json: common.AsJson = False,
 ) -> None:
-    """Show earlier questions like this one, with the answers they got."""
+    """Show earlier questions like this one, with the answers they got.
+
+    [bold]adjoin memory similar 'How do I reset the router?' --user mina[/bold]
+    """
     with _opened(db, collection) as memory:
         found = memory.similar_questions(user, query, n)
     if as_json:
@@ -128,7 +136,10 @@ def list_(
     collection: common.Name = DEFAULT_NAME,
     as_json: common.AsJson = False,
 ) -> None:
-    """List all that is kept of a user, in the order it was said, with ids."""
+    """List all that is kept of a user, in the order it was said, with ids.
+
+    [bold]adjoin memory list --user mina --session friday[/bold]
+    """
     from dataclasses import asdict
 
     with _opened(db, collection) as memory:
@@ -154,7 +165,10 @@ def explain(
     collection: common.Name = DEFAULT_NAME,
     as_json: common.AsJson = False,
 ) -> None:
-    """Show what a message replaced and what replaced it, oldest first, with times and facts."""
+    """Show what a message replaced and what replaced it, oldest first, with times and facts.
+
+    [bold]adjoin memory explain 7f3c… --user mina[/bold]
+    """
     with _opened(db, collection) as memory:
         told = memory.explain(id_, user=user)
     if as_json:
@@ -171,7 +185,10 @@ def undo(
     collection: common.Name = DEFAULT_NAME,
     as_json: common.AsJson = False,
 ) -> None:
-    """Take back the last thing that happened to a message: a fold, a superseding, or that it was remembered at all."""
+    """Take back the last thing that happened to a message: a fold, a superseding, or that it was remembered at all.
+
+    [bold]adjoin memory undo 7f3c… --user mina[/bold]
+    """
     from dataclasses import asdict
 
     with _opened(db, collection) as memory:
@@ -191,7 +208,10 @@ def export(
     collection: common.Name = DEFAULT_NAME,
     as_json: common.AsJson = False,
 ) -> None:
-    """Print all that is kept of a user as JSON lines, a message a line."""
+    """Print all that is kept of a user as JSON lines, a message a line.
+
+    [bold]adjoin memory export --user mina --to mina.jsonl[/bold]
+    """
     with _opened(db, collection) as memory:
         told = memory.export(user, to)
     if to is None:
@@ -210,7 +230,10 @@ def erase(
     collection: common.Name = DEFAULT_NAME,
     as_json: common.AsJson = False,
 ) -> None:
-    """Erase a user: messages, ids and the name itself, from every file; all files are read to see that it is so."""
+    """Erase a user: messages, ids and the name itself, from every file; all files are read to see that it is so.
+
+    [bold]adjoin memory erase --user mina --yes[/bold]
+    """
     with _opened(db, collection) as memory:
         count = len(memory.list(user))
         if count and not yes:
@@ -251,6 +274,8 @@ def chat(
     """Say something to a model that remembers: recall, prompt, answer, and both kept.
 
     What is said and recalled is sent to the model you name, and nowhere else. Where it fails, nothing is stored.
+
+    [bold]adjoin memory chat 'Where do I live?' --user mina --model openai:gpt-4o-mini[/bold]
     """  # fmt: skip
     from adjoin.llm.base import Reply
 
