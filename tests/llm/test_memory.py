@@ -210,6 +210,20 @@ def test_undo_takes_back_a_fold_then_the_message(memory: Memory) -> None:
         memory.undo(first)
 
 
+def test_undo_takes_back_one_thing_at_a_time_the_last_first(memory: Memory) -> None:
+    first, _, third = say(
+        memory, "My name is Mina and I live in Oslo.", "I live in Seoul.", "My name is Mina and I live in Oslo!"
+    )
+    assert memory.explain(first).record.state == "folded"
+    assert memory.undo(first).action == "unfolded"
+    left = memory.explain(first).record
+    assert (left.state, left.about) == ("live", ["name"]), "that it does not hold of the home any more stays"
+    assert memory.explain(third).record.times == 1
+    assert memory.undo(first).action == "reinstated"
+    assert memory.explain(first).record.about == ["name", "home"]
+    assert memory.undo(first).action == "forgotten"
+
+
 def test_undo_of_a_superseding_message_brings_back_what_it_superseded(memory: Memory) -> None:
     seoul, busan, daegu = say(memory, "I live in Seoul.", "I moved to Busan.", "I moved to Daegu.")
     assert memory.undo(daegu).restored == (busan,)

@@ -98,8 +98,8 @@ def restored(old: Record, by: str) -> Record:
     left = tuple(id_ for id_ in old.replaced_by if id_ != by)
     facts = tuple((fact, None if holder == by else holder) for fact, holder in old.facts)
     state: State
-    if old.state == "folded":
-        state = "folded" if left else "live"
+    if old.state == "folded" and old.replaced_by[-1:] != (by,):  # what folds a message is the last that happens to it
+        state = "folded"
     else:
         state = "superseded" if old.only_facts and facts and all(holder for _, holder in facts) else "live"
     return replace(old, state=state, facts=facts, replaced_by=left)

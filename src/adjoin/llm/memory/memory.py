@@ -37,7 +37,7 @@ from adjoin.llm.memory.folding import Fact, facts
 from adjoin.llm.memory.linking import Links, released, restored
 from adjoin.llm.memory.policy import Policy
 from adjoin.llm.memory.recalling import Recalled, Settings, candidates, recall
-from adjoin.llm.memory.record import OWN_KEYS, STATES, Record, spot
+from adjoin.llm.memory.record import OWN_KEYS, STATES, Record, message_of, spot
 from adjoin.llm.memory.scope import Scope, checked_name, checked_text, owner, users
 from adjoin.llm.memory.scoring import Weights, importance, is_question, is_small_talk, relevance
 from adjoin.llm.memory.words import signature, terms
@@ -594,10 +594,13 @@ class Memory:
         asked = terms(query)
         now = float(self._clock())
         asked_by_user: Where = {"role": {"$eq": "user"}}
-        records, similarities = candidates(scope, found, asked, asked_by_user, STATES, n)
-        if not records:
+        hits = candidates(scope, found, asked, asked_by_user, STATES, n)
+        if not hits:
             return []
-        near = relevance(similarities, [one.terms for one in records], asked, self._settings.weights.lexical)
+        records = [message_of(hit) for hit in hits]
+        near = relevance(
+            [hit.score for hit in hits], [one.terms for one in records], asked, self._settings.weights.lexical
+        )
         ranked = sorted(zip(records, near.tolist(), strict=True), key=lambda pair: (-pair[1], -pair[0].n))
         after = [spot(one.session, one.place + 1) for one, _ in ranked]
         answers = {
@@ -691,14 +694,12 @@ class Memory:
 
     def _reinstate(self, scope: Scope, one: Record) -> Undone:
         action = "unfolded" if one.state == "folded" else "reinstated"
-        changed = {one.id: one}
-        for head in scope.get(list(one.replaced_by)):
-            changed[one.id] = restored(changed[one.id], head.id)
+        last = one.replaced_by[-1]
+        changed = {one.id: restored(one, last)}
+        for head in scope.get([last]):
             changed[head.id] = released(head, one)
-        for id_ in one.replaced_by:  # those that are gone
-            changed[one.id] = restored(changed[one.id], id_)
         if one.state == "folded":  # what its heads were folded into counted it too
-            above = [head for head in scope.get(list(one.replaced_by)) if head.state == "folded"]
+            above = [head for head in scope.get([last]) if head.state == "folded"]
             while above:
                 higher = scope.get([id_ for head in above for id_ in head.replaced_by])
                 for head in higher:

@@ -47,10 +47,13 @@ class Policy:
         return any(value is not None for value in (self.ttl_s, self.small_talk_ttl_s, self.max_messages))
 
     def is_expired(self, record: Record, now: float) -> bool:
-        age = now - record.at
-        if self.ttl_s is not None and age > self.ttl_s:
+        return self.expires(record.at, record.importance, now)
+
+    def expires(self, at: float, importance: float, now: float) -> bool:
+        """Whether a message of that time and importance has had its time."""
+        if self.ttl_s is not None and now - at > self.ttl_s:
             return True
-        return self.small_talk_ttl_s is not None and record.importance <= SMALL_TALK and age > self.small_talk_ttl_s
+        return self.small_talk_ttl_s is not None and importance <= SMALL_TALK and now - at > self.small_talk_ttl_s
 
     def leaving(self, records: Sequence[Record], now: float) -> list[Record]:
         """Those of one user's messages that have to go."""

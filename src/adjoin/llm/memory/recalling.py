@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from adjoin.llm.base import Message
 from adjoin.llm.memory.policy import Policy
-from adjoin.llm.memory.record import Record, State, spot
+from adjoin.llm.memory.record import STATE, Record, State, message_of, spot
 from adjoin.llm.memory.scope import Scope
 from adjoin.llm.memory.scoring import Score, Weights, recency, relevance
 from adjoin.llm.memory.words import terms
-from adjoin.types import Where, shown
+from adjoin.types import Hit, Where, shown
 
 if TYPE_CHECKING:
     from adjoin.types import Floats
@@ -26,6 +26,7 @@ _MORE = 48
 _IMPORTANT = 0.5
 _LONGEST_CHAIN = 32
 _AS_NEAR = 0.5
+_LEAST_SHOWN = 20
 _RECALLED: tuple[State, ...] = ("live", "superseded")
 
 
@@ -182,20 +183,20 @@ def recall(
 
 def candidates(
     scope: Scope, vector: Floats, query_terms: Sequence[str], condition: Where | None, states: Sequence[State], n: int
-) -> tuple[list[Record], list[float]]:
+) -> list[Hit]:
     """The nearest; those that share words with the query, which vectors miss when it is about names and numbers; and the
     nearest of the important ones, which in a long log stand behind much that is only put alike."""
     most = max(_NEAREST, 4 * n)
-    found = {record.id: (record, score) for record, score in scope.nearest(vector, most, condition, states)}
+    found = {hit.id: hit for hit in scope.nearest(vector, most, condition, states)}
     if len(found) == most:
         more: list[Where] = [{"importance": {"$gte": _IMPORTANT}}]
         if query_terms:
             more.append({"terms": {"$in": list(query_terms)}})
         for one in more:
             both = {"$and": [one, condition]} if condition else one
-            for record, score in scope.nearest(vector, max(_MORE, 2 * n), both, states):
-                found.setdefault(record.id, (record, score))
-    return [record for record, _ in found.values()], [score for _, score in found.values()]
+            for hit in scope.nearest(vector, max(_MORE, 2 * n), both, states):
+                found.setdefault(hit.id, hit)
+    return list(found.values())
 
 
 def _ranked(
@@ -209,49 +210,73 @@ def _ranked(
     n: int,
 ) -> list[Memorised]:
     query_terms = terms(query)
-    records, similarities = candidates(scope, vector, query_terms, condition, _RECALLED, n)
-    records = _as_linked(records)
-    fresh = [
-        i
-        for i, record in enumerate(records)
-        if record.state != "folded" and not settings.policy.is_expired(record, now)
+    hits = candidates(scope, vector, query_terms, condition, _RECALLED, n)
+    states = _states(hits)
+    rows = [
+        (hit, hit.metadata, state)
+        for hit, state in zip(hits, states, strict=True)
+        if state != "folded" and not settings.policy.expires(hit.metadata["at"], hit.metadata["importance"], now)
     ]
-    records, similarities = [records[i] for i in fresh], [similarities[i] for i in fresh]
-    if not records:
+    if not rows:
         return []
     weights = settings.weights
-    newest = max(newest, *(record.n for record in records))
-    near = relevance(similarities, [record.terms for record in records], query_terms, weights.lexical)
+    newest = max(newest, *(kept["n"] for _, kept, _ in rows))
+    near = relevance(
+        [hit.score for hit, _, _ in rows], [kept["terms"] for _, kept, _ in rows], query_terms, weights.lexical
+    )
     new = recency(
-        [newest - record.n for record in records],
-        [None if record.at > now else now - record.at for record in records],
+        [newest - kept["n"] for _, kept, _ in rows],
+        [None if kept["at"] > now else now - kept["at"] for _, kept, _ in rows],
         settings.half_life_messages,
         settings.half_life_s,
     )
-    heavy = np.array([record.importance for record in records], np.float32)
+    heavy = np.array([kept["importance"] for _, kept, _ in rows], np.float32)
+    outdated = np.array([_outdated(kept, state) for _, kept, state in rows], np.float32)
     whole = weights.relevance + weights.recency + weights.importance or 1.0
     total = (weights.relevance * near + weights.recency * new + weights.importance * heavy) / whole
+    total -= weights.superseded * outdated
+    order = sorted(range(len(rows)), key=lambda i: (-float(total[i]), -rows[i][1]["n"], str(rows[i][0].id)))
+    by = _replacers(hits)
+    # Messages are made of those alone that may be shown: of the best, and of what superseded any of them.
+    first = dict.fromkeys(order[: max(_LEAST_SHOWN, 3 * n)])
+    later = {id_ for i in first for id_ in (*rows[i][1].get("replaced_by", ()), by.get(rows[i][0].id))}
+    chosen = [i for i in order if i in first or rows[i][0].id in later or rows[i][1].get("replaced_by")]
     scored = {}
-    for i, record in enumerate(records):
-        off = weights.superseded * (1.0 if record.state == "superseded" else 0.5 if record.replaced_by else 0.0)
-        value = float(total[i]) - off
-        scored[record.id] = Memorised(record, Score(value, float(near[i]), float(new[i]), float(heavy[i])))
-    order = sorted(scored.values(), key=lambda one: (-(one.score.total if one.score else 0.0), -one.record.n, one.id))
-    return _latest_first(scope, order, scored, condition, n)
+    for i in chosen:
+        hit, _, state = rows[i]
+        made = message_of(hit)
+        if state != made.state or (hit.id in by and not made.replaced_by):
+            made = replace(made, state=state, replaced_by=made.replaced_by or (by[hit.id],))
+        score = Score(float(total[i]), float(near[i]), float(new[i]), float(heavy[i]))
+        scored[made.id] = Memorised(made, score)
+    return _latest_first(scope, list(scored.values()), scored, condition, n)
 
 
-def _as_linked(records: list[Record]) -> list[Record]:
-    """The messages as they are once a killed process's work is finished: one that died between the two writes of a
-    `remember` left those that the new message replaces looking as if they still held."""
-    by = {id_: record for record in records for id_ in record.replaces}
-    linked = []
-    for record in records:
-        new = by.get(record.id)
-        if new is not None and not record.replaced_by:
-            state: State = "folded" if new.same == record.same else "superseded" if record.only_facts else "live"
-            record = replace(record, state=state, replaced_by=(new.id,))
-        linked.append(record)
-    return linked
+def _outdated(kept: Mapping[str, Any], state: State) -> float:
+    """How much of a message holds no more."""
+    return 1.0 if state == "superseded" else 0.5 if kept.get("replaced_by") else 0.0
+
+
+def _replacers(hits: Sequence[Hit]) -> dict[Any, str]:
+    """By which of the hits each message was replaced."""
+    return {id_: str(hit.id) for hit in hits for id_ in hit.metadata.get("replaces", ())}
+
+
+def _states(hits: Sequence[Hit]) -> list[State]:
+    """The states as they are once a killed process's work is finished: one that died between the two writes of a `remember`
+    left those that the new message replaces looking as if they still held."""
+    by = _replacers(hits)
+    same = {str(hit.id): hit.metadata["same"] for hit in hits} if by else {}
+    states: list[State] = []
+    for hit in hits:
+        state: State = hit.metadata[STATE]
+        if hit.id in by and not hit.metadata.get("replaced_by"):
+            if same[by[hit.id]] == hit.metadata["same"]:
+                state = "folded"
+            elif hit.metadata.get("only_facts"):
+                state = "superseded"
+        states.append(state)
+    return states
 
 
 def _latest_first(

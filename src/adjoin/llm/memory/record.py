@@ -105,7 +105,7 @@ def spot(session: str, place: int) -> str:
     return f"{place}@{session}"
 
 
-def record(row: Document | Hit) -> Record:
+def message_of(row: Document | Hit) -> Record:
     """The message of a row. Raises StoreError for a row that is none."""
     kept = row.metadata
     try:
@@ -118,7 +118,7 @@ def record(row: Document | Hit) -> Record:
             facts=tuple([(Fact(about, value), by) for about, value, by in facts]) if facts else (),
             only_facts=kept.get("only_facts", False), replaced_by=tuple(kept.get("replaced_by", ())),
             replaces=tuple(kept.get("replaces", ())), exchange=kept.get("exchange"),
-            metadata={key: value for key, value in kept.items() if key not in _OWN},
+            metadata={} if kept.keys() <= _OWN else {key: value for key, value in kept.items() if key not in _OWN},
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise StoreError(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.errors import InvalidContent, InvalidId, NotFound, StoreError
-from adjoin.llm.memory.record import STATE, STATES, Record, State, record
+from adjoin.llm.memory.record import STATE, STATES, Record, State, message_of
 from adjoin.types import Document, Erased, Hit, Where
 
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ class Scope:
     def scan(self, condition: Where | None = None, states: Sequence[State] = STATES) -> list[Record]:
         """In the order of their numbers."""
         rows = self._own(self._collection.scan(where=self.where(condition, states)))
-        return sorted(map(record, rows), key=lambda one: (one.n, one.at, one.id))
+        return sorted(map(message_of, rows), key=lambda one: (one.n, one.at, one.id))
 
     def nearest(
         self, vector: Floats, k: int, condition: Where | None = None, states: Sequence[State] = STATES
-    ) -> list[tuple[Record, float]]:
-        """With their similarity, which rises."""
+    ) -> list[Hit]:
+        """With their scores, which rise with likeness. `message_of` makes messages of them, which takes its time for many."""
         hits = self._collection.search(vector, k=k, where=self.where(condition, states))
-        return [(record(hit), hit.score) for hit in self._own(hits) if isinstance(hit, Hit)]
+        return [hit for hit in self._own(hits) if isinstance(hit, Hit)]
 
     def get(self, ids: Sequence[str]) -> list[Record]:
         """Those that exist and are the user's."""
@@ -95,7 +95,7 @@ class Scope:
         rows = self._collection.get(list(dict.fromkeys(ids)))
         # An id can name anyone's row, so here another's is no fault: it is as if it were not there.
         mine = [row for row in rows if row.metadata.get("user") == self.user and STATE in row.metadata]
-        return [record(row) for row in self._own(mine)]
+        return [message_of(row) for row in self._own(mine)]
 
     def count(self, condition: Where | None = None) -> int:
         return self._collection.count(where=self.where(condition))
@@ -123,7 +123,7 @@ class Scope:
 def owner(collection: Collection, id_: object) -> str | None:
     """Whose message has an id, and nothing else of it; None where no message has it."""
     row = collection.get(id_) if isinstance(id_, str) else None
-    return None if row is None or STATE not in row.metadata else record(row).user
+    return None if row is None or STATE not in row.metadata else message_of(row).user
 
 
 def users(collection: Collection) -> list[str]:
