@@ -223,6 +223,10 @@ _KOREAN_LOUD: Final = frozenset({"from", "to", "than", "without", "only"})
 
 def _direction(a: Reading, b: Reading, pairs: list[tuple[int, int]]) -> Refusal | None:
     """From A to B is not from B to A, and who bites is not who is bitten."""
+    roles = [_roles(a.words[at], b.words[place]) for at, place in pairs]
+    for one, other in roles:
+        if one != other and (other, one) in roles and {one, other} != {"subject", "object"}:
+            return Refusal("direction", "two words have changed their parts")
     moved = 0
     for at, place in pairs:
         one, other = _roles(a.words[at], b.words[place])

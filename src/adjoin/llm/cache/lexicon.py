@@ -28,7 +28,7 @@ PREPOSITIONS: Final = {
     "through": "to", "than": "than", "before": "before", "after": "after", "since": "from", "by": "by",
     "without": "without", "against": "against", "with": "with", "for": "for", "of": "of", "in": "at", "inside": "at",
     "within": "at", "at": "at", "on": "at", "about": "about", "regarding": "about", "concerning": "about",
-    "as": "as", "via": "with", "using": "with", "during": "at", "under": "under", "over": "over", "above": "over",
+    "as": "as", "via": "with", "using": "with", "during": "at", "throughout": "at", "around": "at", "across": "at", "under": "under", "over": "over", "above": "over",
     "below": "under", "between": "between", "among": "between", "near": "near",
 }  # fmt: skip
 """Preposition → the part that the noun after it has."""
@@ -196,7 +196,7 @@ translate, translation
 connect, connection
 explain, explanation
 compute, calculate, calculation
-approximately, roughly, around
+approximately, roughly
 whole, entire
 everybody, everyone
 someone, somebody

@@ -73,7 +73,7 @@ _CLOCK: Final = re.compile(
 )  # fmt: skip
 _NUMBER: Final = re.compile(
     r"(?P<sign>(?<![\w)])[-−+])?(?P<money>[$€₩£¥]\s?)?(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)(?P<order>st|nd|rd|th)?(?![A-Za-z]*\d)"
-    r"\s?(?P<unit>%|°[CF]?|[A-Za-z/]+|[가-힣]+)?"
+    r"[\s-]?(?P<unit>%|°[CF]?|[A-Za-z/]+|[가-힣]+)?"
 )
 _PLAIN: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*", re.U)
 _MARKS: Final = range(0xE100, 0xF8FF)
@@ -329,8 +329,11 @@ def _say(tokens: list[str], capitals: list[bool], held: list[Word], parts: _Part
             last = parts.words[-1]
             parts.words[-1] = last._replace(key=f"{last.key} {lex.UNITS[token]}", text=f"{last.text} {token}")
             continue
+        if token == "around" and at + 1 < len(tokens) and _MARKED.match(tokens[at + 1]):
+            token = "roughly"  # around 5 pm
         if token in lex.PREPOSITIONS and not _particle(tokens, at):
-            role = lex.PREPOSITIONS[token]
+            infinitive = token == "to" and (at == 0 or tokens[at - 1] in lex.FUNCTION_WORDS or tokens[at - 1] in lex.NEGATORS)
+            role = "" if infinitive else lex.PREPOSITIONS[token]
             if token in lex.TELLING_PREPOSITIONS:
                 parts.words.append(Word("word", token, token))
             continue
@@ -485,7 +488,7 @@ def _korean(text: str, held: list[Word]) -> _Parts:
     tokens = _KOREAN_TOKEN.findall(text)
     closed = re.sub("([\ue100-\uf8fe]) ", r"\1", text)
     parts.asks = set(_korean_asks(tokens))
-    if not parts.asks and korean.is_told(text):
+    if not parts.asks and korean.is_told(text) and not re.search("[는은을인한할될된]지", text):
         parts.asks.add("what")
     parts.modals = frozenset() if "how" in parts.asks else korean.modals(text)
     for at, token in enumerate(tokens):

@@ -16,9 +16,10 @@ CONFIDENCE: Final = 0.95
 OFF: Final = 2.0
 """A threshold that no cosine reaches: exact hits alone."""
 
-SHIPPED: Final[tuple[tuple[float, float], ...]] = ((0.005, 0.93), (0.01, 0.90), (0.02, 0.88))
-"""(budget, threshold) for the default model: benchmarks/cache.py prints it from its training half."""
-UNKNOWN_MODEL: Final = 0.97
+SHIPPED: Final[tuple[tuple[float, float], ...]] = ((0.003, 0.62),)
+"""(budget, threshold) for the default model, from the training half of benchmarks/cache.py: of 1,159 pairs that the guards let pass
+none was wrong, which with 95 % confidence is less than 0.26 %. The nearness matters little once the words are equal."""
+UNKNOWN_MODEL: Final = 0.9
 """For a model whose cosines were never measured, until pairs are learned."""
 STEP: Final = 0.005
 
