@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from adjoin._version import __version__
-from adjoin.cli import backup, bench, delete, demo, doctor, erase, export, get, index, optimize, search, stats
+from adjoin.cli import backup, bench, cache, delete, demo, doctor, erase, export, get, index, optimize, search, serve, stats
 from adjoin.errors import AdjoinError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, index, search, get, stats, delete, erase, optimize, doctor, backup, bench, export):
+for command in (demo, index, search, get, stats, delete, erase, optimize, doctor, backup, bench, export, cache, serve):
     command.register(app)
 
 

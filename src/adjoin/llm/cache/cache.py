@@ -94,6 +94,17 @@ class CacheExplanation:
     considered: tuple[Considered, ...]
     entries: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        hit = self.hit and {name: getattr(self.hit, name) for name in ("answer", "question", "score", "exact", "why", "age_s", "id")}
+        return {
+            "question": self.question, "hit": hit, "threshold": self.threshold, "entries": self.entries,
+            "considered": [
+                {"question": one.question, "score": one.score, "id": one.id, "refusal": one.refusal and one.refusal._asdict()}
+                for one in self.considered
+            ],
+        }  # fmt: skip
+
     def __str__(self) -> str:
         head = f"hit: {self.hit.why}" if self.hit else "no hit"
         lines = [f"{head} (needs a cosine of {self.threshold:.3f}; {self.entries:,} entries in this scope)"]
