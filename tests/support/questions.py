@@ -209,18 +209,27 @@ def _slot(spec: str, data: Any, language: str, half: Half, pick: random.Random, 
 
 FRAMES = {
     "en": {
-        "train": ("How do I {}?", "How can I {}?", "how to {}", "What is the way to {}?", "Please tell me how to {}."),
-        "test": (
-            "How do you {}?", "How would I {}?", "Can you show me how to {}?", "I'd like to know how to {}.", "What are the steps to {}?",
+        "train": (
+            "How do I {}?", "How can I {}?", "how to {}", "What is the way to {}?", "Please tell me how to {}.", "How do you {}?",
+            "How would I {}?", "Can you show me how to {}?", "I'd like to know how to {}.", "What are the steps to {}?",
             "how does one {}", "Could you explain how I can {}?", "What do I need to do to {}?", "Is there a way to {}?",
             "I want to {}. How do I do that?", "Any idea how to {}?", "What's the correct procedure to {}?",
         ),
+        "test": (
+            "How does somebody {}?", "Could you tell me how I {}?", "I need to {}, how?", "Show me how I can {}.",
+            "What should I do if I want to {}?", "How am I supposed to {}?", "Help, how do I {}?", "Do you know how to {}?",
+            "How might I {}?", "What is required to {}?", "How do we {}?", "how 2 {}", "How to {} please", "I need help to {}.",
+        ),
     },
     "ko": {
-        "train": ("{} 방법", "{} 방법을 알려줘", "{}는 어떻게 하나요?", "{}하는 방법 알려주세요."),
+        "train": (
+            "{} 방법", "{} 방법을 알려줘", "{}는 어떻게 하나요?", "{}하는 방법 알려주세요.", "{}하려면 어떻게 해야 하나요?", "{}하는 방법이 뭐예요?",
+            "{}하는 법 좀 알려주세요", "{} 어떻게 해?", "{}을 어떻게 하나요?", "{}하는 방법이 궁금해요", "{}을 하고 싶은데 방법을 모르겠어요",
+            "{}은 어떻게 하는 건가요?", "{} 하는 방법을 설명해 주실래요?",
+        ),
         "test": (
-            "{}하려면 어떻게 해야 하나요?", "{}하는 방법이 뭐예요?", "{}하는 법 좀 알려주세요", "{} 어떻게 해?", "{}을 어떻게 하나요?",
-            "{}하는 방법이 궁금해요", "{}을 하고 싶은데 방법을 모르겠어요", "{}은 어떻게 하는 건가요?", "{} 하는 방법을 설명해 주실래요?",
+            "{}하려는데 어떻게 하면 되나요?", "{} 방법 좀 가르쳐 주세요", "{}하는 방법 아시나요?", "{}을 하려면 무엇을 해야 하나요?", "어떻게 {}하나요?",
+            "{} 어떻게 하는지 알려주세요", "{}하고 싶어요. 어떻게 해야 해요?", "{}하는 절차를 알려줘", "{} 하는 법", "{}은 어떻게 하면 됩니까?",
         ),
     },
 }  # fmt: skip

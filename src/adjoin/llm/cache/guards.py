@@ -295,7 +295,7 @@ def _matters(a: Reading, b: Reading, plain: list[tuple[int, int]]) -> bool:
     return order != sorted(order)
 
 
-_MOVABLE: Final = frozenset({"activat", "deactivat", "off", "up", "down", "out", "back", "all", "every", "bright", "now"})
+_MOVABLE: Final = frozenset({"activat", "deactivat", "off", "up", "down", "out", "back", "all", "every", "bright", "mean", "cost"})
 
 
 def explain(one: str, other: str) -> Iterator[str]:

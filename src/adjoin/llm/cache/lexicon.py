@@ -74,7 +74,7 @@ OPENERS: Final = (
     "please", "hi", "hello", "hey", "so", "ok", "okay", "excuse me", "sorry", "quick question", "thanks", "well", "and",
     "can you please", "could you please", "would you please", "will you please", "can you", "could you", "would you",
     "will you", "can i ask", "may i ask", "i was wondering if you could", "i was wondering", "i am wondering", "i wonder",
-    "do you know", "does anyone know", "do you happen to know", "i do not know", "would you mind",
+    "do you know", "does anyone know", "do you happen to know", "any idea", "do you have any idea", "does anyone have an idea", "could anyone tell me", "i do not know", "would you mind",
 )  # fmt: skip
 TELLING: Final = (
     "tell me about", "tell me", "explain to me", "explain", "show me", "let me know", "help me understand", "help me to",
@@ -87,7 +87,8 @@ MEANT: Final = {
     "what time": "when", "at what time": "when", "on what date": "when", "on which date": "when", "what date": "when",
     "what day": "when day", "how come": "why", "what is the reason": "why", "what is the reason for": "why",
     "for what reason": "why", "what are the reasons": "why", "in what place": "where", "what place": "where",
-    "which person": "who", "what person": "who", "what is the way to": "how to", "what is a way to": "how to",
+    "which person": "who", "what person": "who", "what is the way to": "how to", "what is a way to": "how to", "what is the correct way to": "how to", "what is the right way to": "how to",
+    "what is the proper way to": "how to", "what is the correct procedure to": "how to", "what is the right procedure to": "how to",
     "what is the procedure to": "how to", "what is the procedure for": "how to", "what are the steps to": "how to",
     "what are the steps for": "how to", "what do i need to do to": "how to", "what do i have to do to": "how to",
     "what should i do to": "how to", "what must i do to": "how to", "is there a way to": "how to", "is there any way to": "how to",
@@ -352,7 +353,7 @@ TIMES_OF_DAY: Final = {
 KOREAN_ASKING: Final = {
     "누구": "who", "누가": "who", "누굴": "who", "언제": "when", "어디": "where", "어딜": "where", "어딨": "where", "왜": "why", "어째서": "why",
     "어떻게": "how", "어떡": "how", "무엇": "what", "무슨": "what", "뭐": "what", "뭘": "what", "뭔": "what", "어느": "what", "어떤": "what",
-    "몇": "how many", "얼마": "how much", "얼마나": "how much", "며칠": "which day", "방법": "how", "이유": "why", "까닭": "why", "어때": "what",
+    "몇": "how many", "얼마": "how much", "얼마나": "how much", "며칠": "which day", "방법": "how", "절차": "how", "이유": "why", "까닭": "why", "어때": "what",
     "어떠": "what", "어떨": "what", "어떤가": "what",
 }  # fmt: skip
 PARTICLE_ROLES: Final = {
@@ -373,7 +374,7 @@ KOREAN_DROPPED: Final = frozenset(
     할까요 하나요 합니까 하니 하지 하죠 하면 하려면 하는 한다 하다 합니다 하고 해요 했으면 해주실래요 해줄래 해줄래요 되나요 되니 되죠 되요 돼요 돼
     됩니까 되는지 되지 될까요 될까 됩니다 하는지 하는가 있어 있어요 있나요 있습니까 있을까요 있니 있는 있는지 인가요 인가 입니까 이에요 예요 이야 야 인지 일까요 일까
     알려줘 알려주세요 알려줄래 알려줄래요 알려주십시오 알려주실래요 알려 말해줘 말해주세요 말해줄래 말해 가르쳐줘 가르쳐주세요 가르쳐 설명해줘 설명해주세요 설명해
-    설명 설명해줄래 궁금해 궁금해요 궁금합니다 궁금한데 궁금한데요 알고 싶어 싶어요 싶습니다 싶은데 싶은데요 알고싶어 알고싶어요 알 부탁해 부탁해요 부탁드립니다
+    설명 설명해줄래 궁금해 궁금해요 궁금합니다 궁금한데 궁금한데요 짜리 건가요 건가 걸까요 거예요 거죠 아시나요 아세요 아나요 알아 알아요 알고 싶어 싶어요 싶습니다 싶은데 싶은데요 알고싶어 알고싶어요 알 부탁해 부탁해요 부탁드립니다
     부탁드려요 보여줘 보여주세요 어떻게 왜 언제 어디 누구 무엇 뭐 뭘 무슨 어떤 어느 이유 방법 방법을 방법이 방법은 까닭""".split()
 )
 """Eojeols that say nothing of what is asked, whole; 있다 and 없다 are compared as polarity, question words as such."""

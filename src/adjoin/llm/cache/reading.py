@@ -134,7 +134,7 @@ def _numbered(m: re.Match[str], hold: object) -> str:
 def _unit(text: str) -> tuple[str, str]:
     """The unit at the beginning of what follows a number, and the rest: a particle, or another word."""
     low = text.lower()
-    if low in lex.UNITS:
+    if low in lex.UNITS and low != "년" and low != "일":
         return lex.UNITS[low], ""
     if text and "가" <= text[0] <= "힣":
         for name in ("년", "월", "일"):
@@ -204,7 +204,7 @@ def _plain(text: str, shouting: bool) -> Iterator[str]:
 
 # ------------------------------------------------------------------------------------------------------------ English
 
-_SAME_LONG: Final = sorted((p for p in lex.SAME_ENGLISH if " " in p), key=lambda p: -len(p.split()))
+_SAME_LONG: Final = sorted(((p, p.split()) for p in lex.SAME_ENGLISH if " " in p), key=lambda pair: -len(pair[1]))
 _MEANT: Final = sorted(((p.split(), m.split()) for p, m in lex.MEANT.items()), key=lambda pair: -len(pair[0]))
 _OPENERS: Final = sorted((p.split() for p in (*lex.OPENERS, *lex.TELLING)), key=len, reverse=True)
 _TOKEN: Final = re.compile(f"[\ue100-\uf8fe]|[^\\W\\d_]+(?:['-][^\\W\\d_]+)*|[&+*/=<>%#@-]|\\d+")
@@ -315,6 +315,8 @@ def _say(tokens: list[str], capitals: list[bool], held: list[Word], parts: _Part
             parts.negations += 1
             pending += 1
             continue
+        if token == "one" and _no_number(tokens, at):
+            continue
         typed = _typed(token, capitals[at], tokens, at)
         if typed is not None:
             previous = parts.words[-1] if parts.words and number_at == at - 1 else None
@@ -363,7 +365,7 @@ def _typed(token: str, capital: bool, tokens: list[str], at: int) -> Word | None
         return Word("number", str(lex.NUMBER_WORDS[token]), token)
     if token in lex.SCALES and at and (_MARKED.match(tokens[at - 1]) or tokens[at - 1] in lex.NUMBER_WORDS):
         return Word("number", str(lex.SCALES[token]), token)
-    if token.isdigit():
+    if token.isdecimal():
         return Word("number", str(int(token)), token)
     if token in lex.ORDINALS and token != "second" or (token == "second" and at + 1 < len(tokens) and not (at and tokens[at - 1] in lex.NUMBER_WORDS)):
         return Word("number", f"{lex.ORDINALS[token]} th", token)
@@ -397,8 +399,10 @@ def _particle(tokens: list[str], at: int) -> bool:
 def _phrases(tokens: list[str], capitals: list[bool]) -> tuple[list[str], list[bool]]:
     """Known phrases as one token each, also where their object stands inside: turn the light on."""
     tokens, capitals = list(tokens), list(capitals)
-    for phrase in _SAME_LONG:
-        words = phrase.split()
+    known = {_base(token) for token in tokens}
+    for phrase, words in _SAME_LONG:
+        if words[0] not in known:
+            continue
         at = 0
         while at < len(tokens):
             if [_base(token) for token in tokens[at : at + len(words)]] == words:
@@ -411,7 +415,7 @@ def _phrases(tokens: list[str], capitals: list[bool]) -> tuple[list[str], list[b
                 tokens[at] = lex.SAME_ENGLISH[phrase]
                 del tokens[place], capitals[place]
             at += 1
-    for at in range(len(tokens)):
+    for at in range(len(tokens)) if known & {"on", "off"} else ():
         if tokens[at] in ("on", "off") and (at + 1 == len(tokens) or (tokens[at + 1] in lex.PREPOSITIONS and at)) and at:
             before = [_base(token) for token in tokens[:at]]
             if not any(token in lex.PHRASAL for token in before):  # kitchen light on
@@ -479,10 +483,20 @@ _KOREAN_TOKEN: Final = re.compile(f"[\ue100-\uf8fe]|[가-힣ㄱ-ㅣ]+|[^\\W\\d_]
 _KNOWN_SPACES: Final = (("할 때", "할때"), ("비밀 번호", "비밀번호"), ("휴대 전화", "휴대전화"), ("전화 번호", "전화번호"), ("회원 가입", "회원가입"))
 
 
+_KOREAN_MEANT: Final = (
+    (re.compile(r"(방법|법|절차)[이은을를]?\s?(?:뭐|뭔|무엇|뭘)\S*"), "방법"),
+    (re.compile(r"(방법|법)[을를은이]?\s?(?:잘\s)?(?:모르|몰라)\S*"), "방법"),
+    (re.compile(r"려면\s?(?:무엇을|뭘|뭐를|무얼)\s?(?=해)"), "려면 어떻게 "),
+    (re.compile(r"(?<=는) 법(?=\s|$|[을이은])"), " 방법"),
+)
+
+
 def _korean(text: str, held: list[Word]) -> _Parts:
     parts = _Parts()
     for apart, together in _KNOWN_SPACES:
         text = text.replace(apart, together)
+    for pattern, meant in _KOREAN_MEANT:
+        text = pattern.sub(meant, text)
     parts.negations = korean.negations(text)
     parts.mood = korean.mood(text)
     tokens = _KOREAN_TOKEN.findall(text)
