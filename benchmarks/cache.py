@@ -23,15 +23,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import adjoin  # noqa: E402
-from adjoin.embed.identity import Identity  # noqa: E402
-from adjoin.llm.cache import SemanticCache  # noqa: E402
-from adjoin.llm.cache.entries import Entry, Scope  # noqa: E402
-from adjoin.llm.cache.guards import compare  # noqa: E402
-from adjoin.llm.cache.threshold import OFF, Label, Threshold, choose, shipped, upper_bound  # noqa: E402
-from adjoin.types import Item  # noqa: E402
-from tests.support.cache_killing import kill_and_compare  # noqa: E402
-from tests.support.questions import Asked, asked, fetch  # noqa: E402
+from tests.support.cache_killing import kill_and_compare
+from tests.support.questions import Asked, asked, fetch
+
+import adjoin
+from adjoin.embed.identity import Identity
+from adjoin.llm.cache import SemanticCache
+from adjoin.llm.cache.entries import Entry, Scope
+from adjoin.llm.cache.guards import compare
+from adjoin.llm.cache.threshold import OFF, Label, Threshold, choose, shipped, upper_bound
+from adjoin.types import Item
 
 ROWS = 100_000
 LOOKUPS = 300
@@ -44,7 +45,9 @@ def main() -> None:
     fetch()
     train, test = asked("train"), asked("test")
     scores = {half: _scores(pairs) for half, pairs in (("train", train), ("test", test))}
-    passed = {half: [compare(a.one, a.other) is None for a in pairs] for half, pairs in (("train", train), ("test", test))}
+    passed = {
+        half: [compare(a.one, a.other) is None for a in pairs] for half, pairs in (("train", train), ("test", test))
+    }
     quality(test, scores["test"], passed["test"])
     by_rule(test, scores["test"], passed["test"])
     calibration(train, scores["train"], passed["train"])
@@ -62,8 +65,12 @@ def _scores(pairs: tuple[Asked, ...]) -> list[float]:
 
 
 def quality(pairs: tuple[Asked, ...], scores: list[float], passed: list[bool]) -> None:
-    print(f"{sum(a.same for a in pairs):,} held-out pairs that ask the same, {sum(not a.same for a in pairs):,} near-misses.\n")
-    print("| | pairs | precision of hits | hit rate on pairs that ask the same | wrong hits | at most, 95 % |\n|---|---|---|---|---|---|")
+    print(
+        f"{sum(a.same for a in pairs):,} held-out pairs that ask the same, {sum(not a.same for a in pairs):,} near-misses.\n"
+    )
+    print(
+        "| | pairs | precision of hits | hit rate on pairs that ask the same | wrong hits | at most, 95 % |\n|---|---|---|---|---|---|"
+    )
     threshold = shipped(0.01, default_model=True).value
     for language in ("", "en", "ko"):
         chosen = [n for n, a in enumerate(pairs) if not language or a.language in (language, "both")]
@@ -100,7 +107,11 @@ def _best_cosine(pairs: list[Asked], scores: list[float]) -> float:
 
 def by_rule(pairs: tuple[Asked, ...], scores: list[float], passed: list[bool]) -> None:
     threshold = shipped(0.01, default_model=True).value
-    total, hits, cosine = Counter[tuple[bool, str, str]](), Counter[tuple[bool, str, str]](), Counter[tuple[bool, str, str]]()
+    total, hits, cosine = (
+        Counter[tuple[bool, str, str]](),
+        Counter[tuple[bool, str, str]](),
+        Counter[tuple[bool, str, str]](),
+    )
     for a, score, ok in zip(pairs, scores, passed, strict=True):
         kind = (a.same, a.rule, a.language)
         total[kind] += 1
@@ -109,7 +120,9 @@ def by_rule(pairs: tuple[Asked, ...], scores: list[float], passed: list[bool]) -
     print("| kind of pair | language | pairs | hits | hits of plain cosine ≥ .97 |\n|---|---|---|---|---|")
     for same, rule, language in sorted(total):
         kind = (same, rule, language)
-        print(f"| {rule}{'' if same else ' (near-miss)'} | {language} | {total[kind]} | {hits[kind]} | {cosine[kind]} |")
+        print(
+            f"| {rule}{'' if same else ' (near-miss)'} | {language} | {total[kind]} | {hits[kind]} | {cosine[kind]} |"
+        )
     print()
 
 
@@ -173,7 +186,9 @@ def lookups() -> None:
             "refused by a guard": [question.replace("safely", "unsafely") for question in chosen],
             "miss, nothing near": [f"Where is the town of t{n}z on the old map of u{n}?" for n in range(LOOKUPS)],
         }
-        print(f"{ROWS:,} entries with 384 dimensions, stored and indexed in {built:.0f} s; milliseconds beside the embedding, {LOOKUPS} of each:\n")
+        print(
+            f"{ROWS:,} entries with 384 dimensions, stored and indexed in {built:.0f} s; milliseconds beside embedding, {LOOKUPS} each:\n"
+        )
         print("| lookup | p50 | p95 | hits |\n|---|---|---|---|")
         for name, several in asked_.items():
             for question in several[:20]:
@@ -183,7 +198,9 @@ def lookups() -> None:
                 before, began = model.seconds, time.perf_counter()
                 hits += cache.lookup(question) is not None
                 times.append((time.perf_counter() - began - (model.seconds - before)) * 1000)
-            print(f"| {name} | {statistics.median(times):.2f} | {np.percentile(times, 95):.2f} | {hits} of {len(several)} |")
+            print(
+                f"| {name} | {statistics.median(times):.2f} | {np.percentile(times, 95):.2f} | {hits} of {len(several)} |"
+            )
         print()
 
 
@@ -198,13 +215,19 @@ def flights() -> None:
             return "an answer"
 
         answers: list[str] = []
-        threads = [threading.Thread(target=lambda: answers.append(cache.ask("How high is Hallasan?", model).text)) for _ in range(CALLERS)]
+        threads = [
+            threading.Thread(target=lambda: answers.append(cache.ask("How high is Hallasan?", model).text))
+            for _ in range(CALLERS)
+        ]
         began = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        print(f"{CALLERS} threads that ask the same at once: {len(calls)} call, {len(answers)} answers, {time.perf_counter() - began:.2f} s with a model that takes 0.3 s.\n")
+        print(
+            f"{CALLERS} threads that ask the same at once: {len(calls)} call, {len(answers)} answers, "
+            f"{time.perf_counter() - began:.2f} s with a model that takes 0.3 s.\n"
+        )
 
 
 def kills() -> None:

@@ -28,7 +28,9 @@ from adjoin.testing import TinyEmbedder
 class Model:
     """A language model that answers by rule, counts its calls, and fails when told."""
 
-    def __init__(self, name: str = "scripted", *, error: BaseException | None = None, delay_s: float = 0.0, finish: str = "stop") -> None:
+    def __init__(
+        self, name: str = "scripted", *, error: BaseException | None = None, delay_s: float = 0.0, finish: str = "stop"
+    ) -> None:
         self.name, self.context_tokens = name, None
         self.error, self.delay_s, self.finish = error, delay_s, finish
         self.prompts: list[list[Message]] = []
@@ -74,7 +76,11 @@ def test_the_model_is_called_once_for_a_question_and_its_like(cache: SemanticCac
     model = Model()
     first = cache.ask("How do I reset my password?", model)
     assert (first.text, first.hit, first.stored) == ("scripted: How do I reset my password?", None, True)
-    for like, exact in (("how do i reset my  password", True), ("How can I reset my password?", False), ("비밀번호", None)):
+    for like, exact in (
+        ("how do i reset my  password", True),
+        ("How can I reset my password?", False),
+        ("비밀번호", None),
+    ):
         answered = cache.ask(like, model)
         assert (answered.hit.exact if answered.hit else None) is exact
     assert model.calls == 2
@@ -121,13 +127,24 @@ def test_scopes_are_strictly_apart(cache: SemanticCache) -> None:
     for number, scope in enumerate(told):
         hit = cache.lookup("What's the plan for the garden?", **scope)
         assert hit is not None
-        wanted = {number} if scope else {number, told.index({"model": "m"}), told.index({"parameters": {"max_tokens": 3}})}
+        wanted = (
+            {number} if scope else {number, told.index({"model": "m"}), told.index({"parameters": {"max_tokens": 3}})}
+        )
         assert int(hit.answer.split()[1]) in wanted, scope  # a lookup without a model takes any model's
     assert cache.lookup("What's the plan for the garden?", tenant="c") is None
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.sampled_from(["tenant", "system"]), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)), st.dictionaries(st.sampled_from(["tenant", "system"]), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)))
+@given(
+    st.dictionaries(
+        st.sampled_from(["tenant", "system"]),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+    ),
+    st.dictionaries(
+        st.sampled_from(["tenant", "system"]),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+    ),
+)
 def test_no_scope_sees_another(cache: SemanticCache, one: dict[str, str], other: dict[str, str]) -> None:
     cache.invalidate(where={})
     cache.store("What is the colour of my house?", "mine", **one)
@@ -162,7 +179,9 @@ def test_time_to_live_and_clocks_that_go_back(collection: adjoin.Collection) -> 
     assert hit is not None
     assert hit.age_s == 30.0
     assert cache.lookup("Where is it?") is None
-    now[0] = 900.0  # the clock went back behind the moment of storing: how old it is cannot be told, and it is not served
+    now[0] = (
+        900.0  # the clock went back behind the moment of storing: how old it is cannot be told, and it is not served
+    )
     assert cache.lookup("What is the plan for the garden?") is None
     now[0] = 1030.0
     assert cache.lookup("What is the plan for the garden?") is not None
@@ -172,7 +191,9 @@ def test_time_to_live_and_clocks_that_go_back(collection: adjoin.Collection) -> 
     assert cache.report().expired == 1
 
 
-def test_an_answer_goes_when_a_passage_it_cites_changes_or_goes(db: adjoin.Database, collection: adjoin.Collection) -> None:
+def test_an_answer_goes_when_a_passage_it_cites_changes_or_goes(
+    db: adjoin.Database, collection: adjoin.Collection
+) -> None:
     passages = db.collection("passages", embedder=TinyEmbedder())
     passages.add(["Refunds take 7 days.", "Shipping is free.", "Open at 9."], ids=["refund", "ship", 3])
     cache = SemanticCache(collection, sources=passages)
@@ -202,7 +223,9 @@ def test_invalidate_by_id_by_passage_and_by_filter(cache: SemanticCache) -> None
         cache.invalidate()
 
 
-@pytest.mark.parametrize("error", [ModelUnavailable("down"), ValueError("odd"), AnswerCutOff("broke off"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [ModelUnavailable("down"), ValueError("odd"), AnswerCutOff("broke off"), KeyboardInterrupt()]
+)
 def test_a_call_that_failed_stores_nothing_and_the_next_one_is_made(cache: SemanticCache, error: BaseException) -> None:
     failing = Model(error=error)
     with pytest.raises(type(error)):
@@ -210,12 +233,14 @@ def test_a_call_that_failed_stores_nothing_and_the_next_one_is_made(cache: Seman
     assert cache.report().entries == 0
     assert cache.report().failed == 1
     assert cache.ask("What is it?", Model()).hit is None
-    with pytest.raises(type(error)) if isinstance(error, Exception) else pytest.raises(BaseException):  # noqa: PT012
+    with pytest.raises(type(error)) if isinstance(error, Exception) else pytest.raises(BaseException):
         cache.ask("Who is it?", failing)
 
 
 @pytest.mark.parametrize(("model", "text"), [(Model(finish="length"), "scripted: What?"), (lambda _: "  ", "  ")])
-def test_an_answer_that_is_cut_off_or_empty_is_returned_but_not_kept(cache: SemanticCache, model: Any, text: str) -> None:
+def test_an_answer_that_is_cut_off_or_empty_is_returned_but_not_kept(
+    cache: SemanticCache, model: Any, text: str
+) -> None:
     answered = cache.ask("What?", model)
     assert (answered.text, answered.stored) == (text, False)
     assert cache.report().entries == 0
@@ -257,7 +282,9 @@ def test_two_hundred_tasks_make_one_call(cache: SemanticCache) -> None:
     model = Model(delay_s=0.2)
 
     async def all_at_once() -> list[str]:
-        return [one.text for one in await asyncio.gather(*(cache.aask("How high is Hallasan?", model) for _ in range(200)))]
+        return [
+            one.text for one in await asyncio.gather(*(cache.aask("How high is Hallasan?", model) for _ in range(200)))
+        ]
 
     assert set(asyncio.run(all_at_once())) == {"scripted: How high is Hallasan?"}
     assert model.calls == 1
@@ -301,7 +328,9 @@ def test_options_of_the_call_are_part_of_the_scope_and_temperature_passes_by(cac
     cache.ask("What is it?", model)
     assert cache.ask("What is it?", model, max_tokens=5).hit is None
     assert cache.ask("What is it?", model, max_tokens=5).hit is not None
-    assert cache.ask("What is it?", model, prompt=[("user", "Think. What is it?")]).text == "scripted: Think. What is it?"
+    assert (
+        cache.ask("What is it?", model, prompt=[("user", "Think. What is it?")]).text == "scripted: Think. What is it?"
+    )
     assert cache.ask("What is it?", model, system="Be brief.").hit is None
     assert model.prompts[-1][0] == Message("system", "Be brief.")
     before = model.calls
@@ -326,7 +355,11 @@ def test_the_decorator_keeps_what_a_function_answered(cache: SemanticCache) -> N
         return "later"
 
     assert answer.__doc__ == "Answers."
-    assert answer("What is the time zone?") == answer("what's the time zone?") == answer("What is the time zone?", language="en")
+    assert (
+        answer("What is the time zone?")
+        == answer("what's the time zone?")
+        == answer("What is the time zone?", language="en")
+    )
     assert answer("What is the time zone?", "ko") == "What is the time zone? in ko"
     assert asyncio.run(later("What is it?")) == asyncio.run(later("What is it?")) == "later"
     assert calls == ["What is the time zone?"] * 2 + ["What is it?"]
@@ -338,7 +371,10 @@ def test_the_decorator_keeps_what_a_function_answered(cache: SemanticCache) -> N
 
 def test_the_report_outlives_the_process_and_adds_up_over_instances(tmp_path: Path) -> None:
     for _ in range(2):
-        with adjoin.open(tmp_path / "db") as db, SemanticCache(db.collection("cache", embedder=TinyEmbedder()), verify=0, price=(1.0, 10.0)) as cache:
+        with (
+            adjoin.open(tmp_path / "db") as db,
+            SemanticCache(db.collection("cache", embedder=TinyEmbedder()), verify=0, price=(1.0, 10.0)) as cache,
+        ):
             cache.ask("What is the plan for the garden?", Model())
             cache.ask("What's the plan for the garden?", Model())
             cache.ask("What is not the plan for the garden?", Model())
@@ -389,7 +425,12 @@ def test_hits_are_verified_in_the_background_and_a_wrong_one_is_put_right(collec
 def test_hits_that_prove_wrong_tighten_the_threshold_beyond_the_nearest_of_them(collection: adjoin.Collection) -> None:
     cache = SemanticCache(collection, verify=1.0, judge=lambda *_: False)
     cache.store("How do I open the red door?", "Push.")
-    for question in ("How can I open the red door?", "How to open the red door", "Please tell me how to open the red door", "How would I open the red door?"):
+    for question in (
+        "How can I open the red door?",
+        "How to open the red door",
+        "Please tell me how to open the red door",
+        "How would I open the red door?",
+    ):
         cache.ask(question, lambda _: "Pull.")
         cache.wait()
     report = cache.report()
@@ -408,7 +449,10 @@ def test_labelled_pairs_teach_words_and_a_threshold(collection: adjoin.Collectio
     assert SemanticCache(collection).lookup("How do I reserve a table?") is not None
     cache.learn([("Is it OK to book it?", "Is it OK to reserve it?", False)])
     assert cache.lookup("How do I reserve a table?") is None
-    pairs = [(f"How do I use tool{'abcdefghij'[n % 10]} {n}?", f"how can I use tool{'abcdefghij'[n % 10]} {n}", True) for n in range(320)]
+    pairs = [
+        (f"How do I use tool{'abcdefghij'[n % 10]} {n}?", f"how can I use tool{'abcdefghij'[n % 10]} {n}", True)
+        for n in range(320)
+    ]
     learned = cache.learn(pairs)
     assert learned.threshold.source == "learned"
     assert learned.threshold.bound <= 0.01
@@ -449,7 +493,9 @@ def test_other_rows_of_the_collection_are_never_answers(cache: SemanticCache, co
         (lambda c, k: c.learn([("a", "b", 1)]), "True or False"),
     ],
 )  # fmt: skip
-def test_bad_input_is_refused_and_nothing_is_kept(cache: SemanticCache, collection: adjoin.Collection, call: Any, error: str) -> None:
+def test_bad_input_is_refused_and_nothing_is_kept(
+    cache: SemanticCache, collection: adjoin.Collection, call: Any, error: str
+) -> None:
     with pytest.raises((InvalidInput, UnknownKeyword), match=error):
         call(cache, collection)
     assert len(collection) == 0

@@ -105,7 +105,9 @@ def test_what_asks_the_same_is_let_pass(one: str, other: str) -> None:
     assert compare(other, one) is None
 
 
-@pytest.mark.parametrize(("kind", "one", "other"), [[p.split(" |")[0].strip() if " |" in p else p for p in row] for row in pairs(APART)])
+@pytest.mark.parametrize(
+    ("kind", "one", "other"), [[p.split(" |")[0].strip() if " |" in p else p for p in row] for row in pairs(APART)]
+)
 def test_what_differs_is_named(kind: str, one: str, other: str) -> None:
     for refusal in (compare(one, other), compare(other, one)):
         assert refusal is not None
@@ -120,7 +122,18 @@ def test_case_spaces_and_the_punctuation_of_sentences_are_no_difference() -> Non
     import unicodedata
 
     assert read(unicodedata.normalize("NFD", "한국의 수도는?")).exact == read("한국의 수도는").exact
-    apart = ["What is C?", "What is C++?", "What is C#?", "What is 1.5?", "What is 15?", "What is IT?", "What is it?", "What is -5?", "What is 5?", "What is `IT`?"]
+    apart = [
+        "What is C?",
+        "What is C++?",
+        "What is C#?",
+        "What is 1.5?",
+        "What is 15?",
+        "What is IT?",
+        "What is it?",
+        "What is -5?",
+        "What is 5?",
+        "What is `IT`?",
+    ]
     assert len({read(one).exact for one in apart}) == len(apart)
 
 
@@ -133,7 +146,19 @@ def test_any_text_is_read_and_compared_alike_in_both_orders(one: str, other: str
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(["What happened in {}?", "주문 번호 {}번은 언제 오나요?", "Add {} eggs to the list", "{}분 뒤에 알려줘", "version {}.2 changes"]))
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.sampled_from(
+        [
+            "What happened in {}?",
+            "주문 번호 {}번은 언제 오나요?",
+            "Add {} eggs to the list",
+            "{}분 뒤에 알려줘",
+            "version {}.2 changes",
+        ]
+    ),
+)
 def test_two_numbers_are_never_one(one: int, other: int, frame: str) -> None:
     assert (compare(frame.format(one), frame.format(other)) is None) == (one == other)
 
@@ -172,7 +197,9 @@ def test_bounds_are_those_of_clopper_and_pearson() -> None:
     for wrong, judged in ((0, 1), (0, 299), (1, 50), (7, 400), (30, 60)):
         assert upper_bound(wrong, judged) == pytest.approx(stats.beta.ppf(0.95, wrong + 1, judged - wrong), abs=1e-6)
         if wrong:
-            assert lower_bound(wrong, judged) == pytest.approx(stats.beta.ppf(0.05, wrong, judged - wrong + 1), abs=1e-6)
+            assert lower_bound(wrong, judged) == pytest.approx(
+                stats.beta.ppf(0.05, wrong, judged - wrong + 1), abs=1e-6
+            )
     assert (upper_bound(0, 0), upper_bound(5, 5), lower_bound(0, 9)) == (1.0, 1.0, 0.0)
 
 

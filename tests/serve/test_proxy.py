@@ -41,9 +41,13 @@ class Endpoint:
         from starlette.routing import Route
 
         async def models(_: Any) -> Any:
-            return JSONResponse({"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "me"}]})
+            return JSONResponse(
+                {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "me"}]}
+            )
 
-        return Starlette(routes=[Route("/v1/chat/completions", self.chat, methods=["POST"]), Route("/v1/models", models)])
+        return Starlette(
+            routes=[Route("/v1/chat/completions", self.chat, methods=["POST"]), Route("/v1/models", models)]
+        )
 
     async def chat(self, request: Any) -> Any:
         from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -53,9 +57,20 @@ class Endpoint:
         self.keys.append(request.headers.get("authorization", ""))
         await asyncio.sleep(self.delay_s)
         if self.behaves == "refuses":
-            return JSONResponse({"error": {"message": "Incorrect API key provided", "type": "invalid_request_error", "code": "invalid_api_key"}}, 401)
+            return JSONResponse(
+                {
+                    "error": {
+                        "message": "Incorrect API key provided",
+                        "type": "invalid_request_error",
+                        "code": "invalid_api_key",
+                    }
+                },
+                401,
+            )
         if self.behaves == "fails":
-            return JSONResponse({"error": {"message": "Rate limit reached", "type": "rate_limit"}}, 429, {"retry-after": "7"})
+            return JSONResponse(
+                {"error": {"message": "Rate limit reached", "type": "rate_limit"}}, 429, {"retry-after": "7"}
+            )
         if self.behaves == "garbage":
             return Response(b"<html>oops", 200, media_type="application/json")
         last = body["messages"][-1]["content"]
@@ -66,9 +81,21 @@ class Endpoint:
             return StreamingResponse(self.pieces(text, finish, usage), media_type="text/event-stream")
         message: dict[str, Any] = {"role": "assistant", "content": text}
         if body.get("tools"):
-            message |= {"content": None, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+            message |= {
+                "content": None,
+                "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+            }
         choices = [{"index": n, "message": message, "finish_reason": finish} for n in range(body.get("n") or 1)]
-        return JSONResponse({"id": "x", "object": "chat.completion", "created": 1, "model": "m-2026", "choices": choices, "usage": usage})
+        return JSONResponse(
+            {
+                "id": "x",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "m-2026",
+                "choices": choices,
+                "usage": usage,
+            }
+        )
 
     async def pieces(self, text: str, finish: str, usage: dict[str, int]) -> AsyncIterator[bytes]:
         def event(choices: list[dict[str, Any]], **more: Any) -> bytes:
@@ -95,7 +122,9 @@ class Running:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", self.port, log_level="critical", timeout_graceful_shutdown=1))
+        self.server = uvicorn.Server(
+            uvicorn.Config(app, "127.0.0.1", self.port, log_level="critical", timeout_graceful_shutdown=1)
+        )
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
         deadline = time.monotonic() + 20
@@ -156,14 +185,20 @@ def streamed(client: Any, question: str, **options: Any) -> str:
 
 
 def how(client: Any, question: str, **options: Any) -> str:
-    raw = client.chat.completions.with_raw_response.create(model="m", messages=[{"role": "user", "content": question}], **options)
+    raw = client.chat.completions.with_raw_response.create(
+        model="m", messages=[{"role": "user", "content": question}], **options
+    )
     return str(raw.headers["x-adjoin-cache"])
 
 
 def test_a_question_is_answered_once_by_the_endpoint_and_then_by_the_cache(client: Any, endpoint: Endpoint) -> None:
     first = ask(client, "How do I reset my password?")
     again = ask(client, "how do I reset my password")
-    assert first.choices[0].message.content == again.choices[0].message.content == "It is How do I reset my password? indeed"
+    assert (
+        first.choices[0].message.content
+        == again.choices[0].message.content
+        == "It is How do I reset my password? indeed"
+    )
     assert (first.model, first.usage.total_tokens, again.usage.total_tokens) == ("m-2026", 16, 16)
     assert len(endpoint.requests) == 1
     assert endpoint.keys == ["Bearer key-one"]
@@ -184,7 +219,9 @@ def test_a_stream_passes_piece_by_piece_and_is_kept_when_it_is_whole(client: Any
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize(("behaves", "error"), [("refuses", "AuthenticationError"), ("fails", "RateLimitError")])
-def test_errors_of_the_endpoint_come_through_and_are_not_kept(client: Any, endpoint: Endpoint, behaves: str, error: str, streams: bool) -> None:
+def test_errors_of_the_endpoint_come_through_and_are_not_kept(
+    client: Any, endpoint: Endpoint, behaves: str, error: str, streams: bool
+) -> None:
     endpoint.behaves = behaves
     with pytest.raises(getattr(openai, error)) as told:
         ask(client, "What is Hallasan?", stream=streams)
@@ -194,7 +231,9 @@ def test_errors_of_the_endpoint_come_through_and_are_not_kept(client: Any, endpo
     assert len(endpoint.requests) == 2
 
 
-def test_a_stream_that_breaks_off_ends_broken_and_is_not_kept(client: Any, endpoint: Endpoint, cache: SemanticCache) -> None:
+def test_a_stream_that_breaks_off_ends_broken_and_is_not_kept(
+    client: Any, endpoint: Endpoint, cache: SemanticCache
+) -> None:
     endpoint.behaves = "breaks"
     with pytest.raises(Exception, match=r"(?i)peer|closed|incomplete|connection"):
         streamed(client, "What is Hallasan?")
@@ -207,25 +246,38 @@ def test_a_stream_that_breaks_off_ends_broken_and_is_not_kept(client: Any, endpo
 
 
 @pytest.mark.parametrize("streams", [False, True])
-def test_an_answer_cut_at_its_length_is_given_but_not_kept(client: Any, endpoint: Endpoint, cache: SemanticCache, streams: bool) -> None:
+def test_an_answer_cut_at_its_length_is_given_but_not_kept(
+    client: Any, endpoint: Endpoint, cache: SemanticCache, streams: bool
+) -> None:
     endpoint.behaves = "cut"
-    assert streamed(client, "What is it?") if streams else ask(client, "What is it?").choices[0].finish_reason == "length"
+    assert (
+        streamed(client, "What is it?") if streams else ask(client, "What is it?").choices[0].finish_reason == "length"
+    )
     assert cache.report().entries == 0
 
 
-def test_an_answer_that_is_no_json_comes_through_and_is_not_kept(client: Any, endpoint: Endpoint, cache: SemanticCache) -> None:
+def test_an_answer_that_is_no_json_comes_through_and_is_not_kept(
+    client: Any, endpoint: Endpoint, cache: SemanticCache
+) -> None:
     endpoint.behaves = "garbage"
-    raw = client.chat.completions.with_raw_response.create(model="m", messages=[{"role": "user", "content": "What is it?"}])
+    raw = client.chat.completions.with_raw_response.create(
+        model="m", messages=[{"role": "user", "content": "What is it?"}]
+    )
     assert raw.text == "<html>oops"
     assert cache.report().entries == 0
 
 
-def test_an_endpoint_that_is_slow_or_not_there_is_an_error_of_its_own(cache: SemanticCache, client: Any, endpoint: Endpoint) -> None:
+def test_an_endpoint_that_is_slow_or_not_there_is_an_error_of_its_own(
+    cache: SemanticCache, client: Any, endpoint: Endpoint
+) -> None:
     endpoint.delay_s = 3.0
     with pytest.raises(openai.InternalServerError, match="did not answer in time"):
         ask(client, "What is Hallasan?")
     gone = Running(make_app(cache, "http://127.0.0.1:9/v1"))
-    with openai.OpenAI(base_url=gone.url, api_key="k", max_retries=0) as other, pytest.raises(openai.InternalServerError, match="cannot be reached"):
+    with (
+        openai.OpenAI(base_url=gone.url, api_key="k", max_retries=0) as other,
+        pytest.raises(openai.InternalServerError, match="cannot be reached"),
+    ):
         ask(other, "What is Hallasan?")
     gone.stop()
     assert cache.report().entries == 0
@@ -243,7 +295,9 @@ def test_an_endpoint_that_is_slow_or_not_there_is_an_error_of_its_own(cache: Sem
         {"extra_headers": {"Cache-Control": "no-store"}},
     ],
 )  # fmt: skip
-def test_what_is_no_plain_question_is_passed_by(client: Any, endpoint: Endpoint, cache: SemanticCache, options: dict[str, Any]) -> None:
+def test_what_is_no_plain_question_is_passed_by(
+    client: Any, endpoint: Endpoint, cache: SemanticCache, options: dict[str, Any]
+) -> None:
     messages = options.pop("messages", [{"role": "user", "content": "What is Hallasan?"}])
     for _ in range(2):
         raw = client.chat.completions.with_raw_response.create(model="m", messages=messages, **options)
@@ -253,14 +307,23 @@ def test_what_is_no_plain_question_is_passed_by(client: Any, endpoint: Endpoint,
     assert cache.report().entries == 0
 
 
-def test_answers_to_a_temperature_are_kept_where_that_is_wanted(cache: SemanticCache, endpoint: Endpoint, endpoint_and_url: tuple[Endpoint, str]) -> None:
+def test_answers_to_a_temperature_are_kept_where_that_is_wanted(
+    cache: SemanticCache, endpoint: Endpoint, endpoint_and_url: tuple[Endpoint, str]
+) -> None:
     running = Running(make_app(cache, endpoint_and_url[1], cache_sampled=True))
     with openai.OpenAI(base_url=running.url, api_key="k", max_retries=0) as client:
-        assert [how(client, "What is it?", temperature=t) for t in (0.7, 0.7, 0.2, 0.0)] == ["miss", "exact", "miss", "miss"]
+        assert [how(client, "What is it?", temperature=t) for t in (0.7, 0.7, 0.2, 0.0)] == [
+            "miss",
+            "exact",
+            "miss",
+            "miss",
+        ]
     running.stop()
 
 
-def test_keys_models_systems_turns_and_parameters_have_answers_of_their_own(proxy: Running, client: Any, endpoint: Endpoint) -> None:
+def test_keys_models_systems_turns_and_parameters_have_answers_of_their_own(
+    proxy: Running, client: Any, endpoint: Endpoint
+) -> None:
     question = {"role": "user", "content": "What is Hallasan?"}
     ask(client, question["content"])
     with openai.OpenAI(base_url=proxy.url, api_key="key-two", max_retries=0) as other:
@@ -287,9 +350,17 @@ def test_no_key_is_kept(client: Any, cache: SemanticCache) -> None:
 @pytest.mark.parametrize("streams", [False, True])
 def test_many_who_ask_the_same_at_once_make_one_call(proxy: Running, endpoint: Endpoint, streams: bool) -> None:
     endpoint.delay_s = 0.5
-    with openai.OpenAI(base_url=proxy.url, api_key="k", max_retries=0, timeout=30) as client, ThreadPoolExecutor(40) as threads:
+    with (
+        openai.OpenAI(base_url=proxy.url, api_key="k", max_retries=0, timeout=30) as client,
+        ThreadPoolExecutor(40) as threads,
+    ):
+
         def one(_: int) -> str:
-            return streamed(client, "What is it?") if streams else str(ask(client, "What is it?").choices[0].message.content)
+            return (
+                streamed(client, "What is it?")
+                if streams
+                else str(ask(client, "What is it?").choices[0].message.content)
+            )
 
         answers = set(threads.map(one, range(40)))
     assert {answer.strip() for answer in answers} == {"It is What is it? indeed"}
@@ -303,7 +374,9 @@ def test_other_paths_and_wrong_bodies_go_through(client: Any, proxy: Running) ->
     assert httpx2.get(f"{proxy.url}/nothing").status_code == 404
     told = httpx2.get(f"http://127.0.0.1:{proxy.port}/adjoin/report").json()
     assert told["lookups"] == 0
-    assert httpx2.post(f"{proxy.url}/chat/completions", content=b"{").status_code == 500  # the endpoint's own word for it
+    assert (
+        httpx2.post(f"{proxy.url}/chat/completions", content=b"{").status_code == 500
+    )  # the endpoint's own word for it
 
 
 def test_an_endpoint_is_a_url(cache: SemanticCache) -> None:

@@ -62,7 +62,12 @@ def work(folder: Path, seed: int) -> None:
                 number = seed * 1000 + step
                 try:
                     answered = cache.ask(question(number), model)
-                    line = {"number": number, "text": answered.text, "stored": answered.stored, "shared": answered.shared}
+                    line = {
+                        "number": number,
+                        "text": answered.text,
+                        "stored": answered.stored,
+                        "shared": answered.shared,
+                    }
                 except ModelUnavailable:
                     line = {"number": number, "failed": True}
                 with say:
@@ -83,7 +88,10 @@ def kill_and_compare(folder: Path, rounds: int, seed: int) -> Tally:
     tally = Tally()
     known: dict[int, str] = {}
     parent = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.cache_killing", str(folder / "db")], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.support.cache_killing", str(folder / "db")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert parent.stdin is not None
     assert parent.stdout is not None
@@ -122,7 +130,10 @@ def _compare(folder: Path, known: dict[int, str], round_: int, pick: random.Rand
         assert round_ % 5 or db.doctor().healthy, f"round {round_}"
         collection = db.collection("cache", embedder=TinyEmbedder())
         cache = SemanticCache(collection)
-        kept = {int(str(row.content).split()[-1].rstrip("?")): row.metadata["answer"] for row in collection.scan({"cache": "answer"})}
+        kept = {
+            int(str(row.content).split()[-1].rstrip("?")): row.metadata["answer"]
+            for row in collection.scan({"cache": "answer"})
+        }
         lost = {number: text for number, text in known.items() if kept.get(number) != text}
         assert not lost, f"round {round_}: {lost}"
         wrong = {number: text for number, text in kept.items() if text != answer(number) or fails(number)}

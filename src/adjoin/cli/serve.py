@@ -14,14 +14,27 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    proxy: Annotated[str, typer.Option("--proxy", help="The endpoint to stand before.", metavar="URL", envvar="ADJOIN_PROXY")],
+    proxy: Annotated[
+        str, typer.Option("--proxy", help="The endpoint to stand before.", metavar="URL", envvar="ADJOIN_PROXY")
+    ],
     db: common.Db = common.DEFAULT_DB,
-    collection: Annotated[str, typer.Option("--collection", "-c", help="Where the answers are kept; made on first use.")] = "cache",
+    collection: Annotated[
+        str, typer.Option("--collection", "-c", help="Where the answers are kept; made on first use.")
+    ] = "cache",
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.")] = 8000,
-    budget: Annotated[float, typer.Option("--error-budget", help="The share of hits by meaning that may be wrong; 0 gives exact hits alone.")] = 0.01,
-    ttl: Annotated[float | None, typer.Option("--ttl", help="Seconds that an answer lives.", show_default="for ever")] = None,
-    sampled: Annotated[bool, typer.Option("--cache-sampled", help="Also keep answers to requests with a temperature above 0.")] = False,
+    budget: Annotated[
+        float,
+        typer.Option(
+            "--error-budget", help="The share of hits by meaning that may be wrong; 0 gives exact hits alone."
+        ),
+    ] = 0.01,
+    ttl: Annotated[
+        float | None, typer.Option("--ttl", help="Seconds that an answer lives.", show_default="for ever")
+    ] = None,
+    sampled: Annotated[
+        bool, typer.Option("--cache-sampled", help="Also keep answers to requests with a temperature above 0.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the endpoint.")] = 600.0,
 ) -> None:
     """Stand between any OpenAI client and its endpoint, and answer again what was answered before.
@@ -36,6 +49,9 @@ def serve(
     from adjoin.llm.cache import SemanticCache
     from adjoin.serve.proxy import serve as run
 
-    with adjoin.open(db) as database, SemanticCache(database.collection(collection), budget, ttl_s=ttl, verify=0.0) as cache:
+    with (
+        adjoin.open(db) as database,
+        SemanticCache(database.collection(collection), budget, ttl_s=ttl, verify=0.0) as cache,
+    ):
         typer.echo(f"answers for {proxy} at http://{host}:{port}/v1, kept in {db}; stop with Ctrl-C", err=True)
         run(cache, proxy, host=host, port=port, cache_sampled=sampled, timeout_s=timeout)

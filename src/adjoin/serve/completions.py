@@ -11,9 +11,34 @@ from typing import Any, Final
 
 from adjoin.llm.base import Reply
 
-_NOT_TELLING: Final = frozenset({"messages", "model", "stream", "stream_options", "user", "metadata", "store", "n", "safety_identifier", "prompt_cache_key", "service_tier"})
+_NOT_TELLING: Final = frozenset(
+    {
+        "messages",
+        "model",
+        "stream",
+        "stream_options",
+        "user",
+        "metadata",
+        "store",
+        "n",
+        "safety_identifier",
+        "prompt_cache_key",
+        "service_tier",
+    }
+)
 """Parts of a request that are looked at by name, or that do not change the answer; every other one is part of the scope."""
-_PASSED_BY: Final = ("tools", "functions", "tool_choice", "function_call", "modalities", "audio", "logprobs", "top_logprobs", "web_search_options", "prediction")
+_PASSED_BY: Final = (
+    "tools",
+    "functions",
+    "tool_choice",
+    "function_call",
+    "modalities",
+    "audio",
+    "logprobs",
+    "top_logprobs",
+    "web_search_options",
+    "prediction",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +82,10 @@ def parse(body: object, *, cache_sampled: bool) -> Request | str:
     options = body.get("stream_options")
     return Request(
         body["model"], turns[-1][1], system, before,
-        {name: value for name, value in body.items() if name not in _NOT_TELLING and value is not None and not (name == "temperature" and not value)},
+        {
+            name: value for name, value in body.items()
+            if name not in _NOT_TELLING and value is not None and (name != "temperature" or value)
+        },
         body.get("user") if isinstance(body.get("user"), str) else None,
         bool(body.get("stream")), bool(isinstance(options, Mapping) and options.get("include_usage")),
     )  # fmt: skip
@@ -72,7 +100,10 @@ def _text(message: object) -> str | None:
     content = message.get("content")
     if isinstance(content, str):
         return content
-    if isinstance(content, list) and all(isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content):
+    if isinstance(content, list) and all(
+        isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
+        for part in content
+    ):
         return "\n".join(part["text"] for part in content)
     return None
 
@@ -85,7 +116,9 @@ def as_reply(raw: Mapping[str, Any], seconds: float) -> Reply:
     message = message if isinstance(message, Mapping) else {}
     text = message.get("content")
     finish = str(choice.get("finish_reason") or "unknown")
-    if not isinstance(text, str) or any(value for name, value in message.items() if name not in ("role", "content", "annotations")):
+    if not isinstance(text, str) or any(
+        value for name, value in message.items() if name not in ("role", "content", "annotations")
+    ):
         finish = "other" if finish == "stop" else finish
     usage = raw.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
@@ -128,7 +161,9 @@ class Gathered:
         choices = event.get("choices") or []
         for choice in choices:
             delta = choice.get("delta") or {}
-            if choice.get("index", 0) != 0 or any(value for name, value in delta.items() if name not in ("role", "content")):
+            if choice.get("index", 0) != 0 or any(
+                value for name, value in delta.items() if name not in ("role", "content")
+            ):
                 self.plain = False
             if isinstance(delta.get("content"), str):
                 self.text.append(delta["content"])
@@ -137,7 +172,12 @@ class Gathered:
     def reply(self, seconds: float) -> Reply:
         finish = self.finish if self.plain or self.finish != "stop" else "other"
         return Reply(
-            "".join(self.text), self.model, finish, self.usage.get("prompt_tokens"), self.usage.get("completion_tokens"), seconds
+            "".join(self.text),
+            self.model,
+            finish,
+            self.usage.get("prompt_tokens"),
+            self.usage.get("completion_tokens"),
+            seconds,
         )
 
 
@@ -145,14 +185,22 @@ def completion(text: str, model: str, usage: Mapping[str, int]) -> dict[str, Any
     """A whole completion of our own making."""
     return {
         "id": f"chatcmpl-adjoin-{uuid.uuid4().hex}", "object": "chat.completion", "created": int(time.time()), "model": model,
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}, "finish_reason": "stop", "logprobs": None}],
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}, "finish_reason": "stop",
+             "logprobs": None}
+        ],
         "usage": dict(usage),
     }  # fmt: skip
 
 
 def events(text: str, model: str, usage: Mapping[str, int] | None) -> Iterator[bytes]:
     """The same as a stream: the text in one piece."""
-    head = {"id": f"chatcmpl-adjoin-{uuid.uuid4().hex}", "object": "chat.completion.chunk", "created": int(time.time()), "model": model}
+    head = {
+        "id": f"chatcmpl-adjoin-{uuid.uuid4().hex}",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+    }
 
     def event(choices: list[dict[str, Any]], **more: Any) -> bytes:
         return b"data: " + json.dumps(head | {"choices": choices} | more, ensure_ascii=False).encode() + b"\n\n"
@@ -172,4 +220,6 @@ def usage_of(metadata: Mapping[str, Any]) -> dict[str, int]:
 
 def failure(message: str, kind: str) -> bytes:
     """An error in OpenAI's shape."""
-    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": None}}, ensure_ascii=False).encode()
+    return json.dumps(
+        {"error": {"message": message, "type": kind, "param": None, "code": None}}, ensure_ascii=False
+    ).encode()

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HOP_BY_HOP: Final = frozenset(
-    "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade host content-length".split()
-)
+    (
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
+        "host", "content-length",
+    )
+)  # fmt: skip
 _MARK: Final = "x-adjoin-cache"
 """The header that says how it was answered: `hit`, `exact`, `shared`, `miss`, or `pass` and why."""
 
@@ -48,7 +51,9 @@ class Proxy:
     A request without a temperature counts as one that asks for no variety.
     """
 
-    def __init__(self, cache: SemanticCache, upstream: str, *, cache_sampled: bool = False, timeout_s: float = 600.0) -> None:
+    def __init__(
+        self, cache: SemanticCache, upstream: str, *, cache_sampled: bool = False, timeout_s: float = 600.0
+    ) -> None:
         try:
             import httpx2
         except ImportError as exc:
@@ -81,7 +86,9 @@ class Proxy:
         except _Upstream as error:
             return self._response(error.body, error.status, error.headers, "miss")
         except ModelError as error:
-            return self._response(failure(str(error), "adjoin_upstream_error"), 502, {"content-type": "application/json"}, "miss")
+            return self._response(
+                failure(str(error), "adjoin_upstream_error"), 502, {"content-type": "application/json"}, "miss"
+            )
         except AdjoinError as error:  # the cache is no reason not to answer
             _log.warning("the cache could not be used: %s", error)
             return await self._pass(request, body, "the cache failed")
@@ -118,16 +125,23 @@ class Proxy:
         except asyncio.CancelledError:
             asking.cancel()
             raise
-        if not first.done():  # nothing came from the endpoint for this request: an answer that was kept or shared, or an error
+        if (
+            not first.done()
+        ):  # nothing came from the endpoint for this request: an answer that was kept or shared, or an error
             first.cancel()
             answered = asking.result()
-            return self._stream(_of(events(answered.text, wanted.model, self._usage(answered) if wanted.with_usage else None)), _how(answered))
+            return self._stream(
+                _of(events(answered.text, wanted.model, self._usage(answered) if wanted.with_usage else None)),
+                _how(answered),
+            )
         if first.result() is None:  # it broke off, or ended, before it began
             answered = await asking
             return self._stream(_of(events(answered.text, wanted.model, None)), _how(answered))
         return self._stream(self._passing(first.result(), pieces, asking), "miss")
 
-    async def _passing(self, first: bytes | None, pieces: asyncio.Queue[bytes | None], asking: asyncio.Future[Answered]) -> AsyncIterator[bytes]:
+    async def _passing(
+        self, first: bytes | None, pieces: asyncio.Queue[bytes | None], asking: asyncio.Future[Answered]
+    ) -> AsyncIterator[bytes]:
         """Pieces as they come. The end is sent only after the answer is kept; a stream that broke ends broken."""
         try:
             piece = first
@@ -144,14 +158,20 @@ class Proxy:
     def _told(self, answered: Answered, wanted: Request) -> Response:
         raw = answered.reply.extra.get("raw") if answered.reply is not None else None
         shown = raw if raw is not None else completion(answered.text, wanted.model, self._usage(answered))
-        return self._response(json.dumps(shown, ensure_ascii=False).encode(), 200, {"content-type": "application/json"}, _how(answered))
+        return self._response(
+            json.dumps(shown, ensure_ascii=False).encode(), 200, {"content-type": "application/json"}, _how(answered)
+        )
 
     @staticmethod
     def _usage(answered: Answered) -> dict[str, int]:
         if answered.hit is not None:
             return usage_of(answered.hit.metadata)
         reply = answered.reply
-        return usage_of({"prompt_tokens": reply.prompt_tokens or 0, "completion_tokens": reply.completion_tokens or 0} if reply else {})
+        return usage_of(
+            {"prompt_tokens": reply.prompt_tokens or 0, "completion_tokens": reply.completion_tokens or 0}
+            if reply
+            else {}
+        )
 
     # -------------------------------------------------------------------------------------------------------- upstream
 
@@ -164,7 +184,9 @@ class Proxy:
         try:
             raw = json.loads(answer.content)
         except ValueError:
-            raise _Upstream(answer.status_code, answer.headers, answer.content) from None  # not ours to judge; never stored
+            raise _Upstream(
+                answer.status_code, answer.headers, answer.content
+            ) from None  # not ours to judge; never stored
         if not isinstance(raw, Mapping):
             raise _Upstream(answer.status_code, answer.headers, answer.content)
         return as_reply(raw, time.perf_counter() - began)
@@ -197,21 +219,42 @@ class Proxy:
         try:
             yield
         except self._http.TimeoutException as exc:
-            raise _Upstream(504, {"content-type": "application/json"}, failure(f"the endpoint did not answer in time ({type(exc).__name__})", "adjoin_upstream_timeout")) from exc
+            raise _Upstream(
+                504,
+                {"content-type": "application/json"},
+                failure(f"the endpoint did not answer in time ({type(exc).__name__})", "adjoin_upstream_timeout"),
+            ) from exc
         except (self._http.RemoteProtocolError, self._http.ReadError) as exc:
             raise AnswerCutOff(f"the endpoint's answer broke off ({type(exc).__name__}). Nothing was stored.") from exc
         except self._http.HTTPError as exc:
-            raise _Upstream(502, {"content-type": "application/json"}, failure(f"the endpoint {self._upstream} cannot be reached ({type(exc).__name__})", "adjoin_upstream_unreachable")) from exc
+            raise _Upstream(
+                502,
+                {"content-type": "application/json"},
+                failure(
+                    f"the endpoint {self._upstream} cannot be reached ({type(exc).__name__})",
+                    "adjoin_upstream_unreachable",
+                ),
+            ) from exc
 
     def _request(self, request: HttpRequest, body: bytes) -> Any:
         path = request.url.path
         if ".." in path.split("/") or "//" in path:
-            raise _Upstream(400, {"content-type": "application/json"}, failure("the path is not one of an endpoint", "invalid_request_error"))
+            raise _Upstream(
+                400,
+                {"content-type": "application/json"},
+                failure("the path is not one of an endpoint", "invalid_request_error"),
+            )
         if path.startswith("/v1") and self._upstream.rsplit("/", 1)[-1].startswith("v"):
             path = path.removeprefix("/v1")
         url = self._upstream + path + (f"?{request.url.query}" if request.url.query else "")
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP | {"accept-encoding"}]
-        return self._client.build_request(request.method, url, headers=[*headers, ("accept-encoding", "identity")], content=body)
+        headers = [
+            (name, value)
+            for name, value in request.headers.items()
+            if name.lower() not in _HOP_BY_HOP | {"accept-encoding"}
+        ]
+        return self._client.build_request(
+            request.method, url, headers=[*headers, ("accept-encoding", "identity")], content=body
+        )
 
     async def forward(self, request: HttpRequest) -> Response:
         """Everything but chat completions."""
@@ -225,7 +268,9 @@ class Proxy:
         except _Upstream as error:
             return self._response(error.body, error.status, error.headers, f"pass; {why}")
         except AnswerCutOff as error:
-            return self._response(failure(str(error), "adjoin_upstream_error"), 502, {"content-type": "application/json"}, f"pass; {why}")
+            return self._response(
+                failure(str(error), "adjoin_upstream_error"), 502, {"content-type": "application/json"}, f"pass; {why}"
+            )
 
         async def pieces() -> AsyncIterator[bytes]:
             try:
@@ -241,7 +286,12 @@ class Proxy:
     async def report(self, request: HttpRequest) -> Response:
         """GET /adjoin/report."""
         found = await asyncio.to_thread(self._cache.report)
-        return self._response(json.dumps(found.to_dict(), ensure_ascii=False).encode(), 200, {"content-type": "application/json"}, "report")
+        return self._response(
+            json.dumps(found.to_dict(), ensure_ascii=False).encode(),
+            200,
+            {"content-type": "application/json"},
+            "report",
+        )
 
     @staticmethod
     def _response(body: bytes, status: int, headers: Mapping[str, str], how: str) -> Response:
@@ -285,7 +335,10 @@ def _how(answered: Answered) -> str:
 
 def _tenant(request: HttpRequest, user: str | None) -> str:
     """Who asks: the key's hash and the end user's name. One key's answers are never another's; no key is kept."""
-    parts = [request.headers.get(name, "") for name in ("authorization", "api-key", "x-api-key", "openai-organization", "openai-project")]
+    parts = [
+        request.headers.get(name, "")
+        for name in ("authorization", "api-key", "x-api-key", "openai-organization", "openai-project")
+    ]
     return hashlib.blake2b(json.dumps([*parts, user]).encode(), digest_size=16).hexdigest()
 
 
@@ -293,7 +346,9 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in _HOP_BY_HOP}
 
 
-def make_app(cache: SemanticCache, upstream: str, *, cache_sampled: bool = False, timeout_s: float = 600.0) -> Starlette:
+def make_app(
+    cache: SemanticCache, upstream: str, *, cache_sampled: bool = False, timeout_s: float = 600.0
+) -> Starlette:
     """The ASGI application, for uvicorn or any other server. Raises MissingExtra, and InvalidOption for what is no URL."""
     try:
         from starlette.applications import Starlette
@@ -320,11 +375,22 @@ def make_app(cache: SemanticCache, upstream: str, *, cache_sampled: bool = False
 
 
 def serve(
-    cache: SemanticCache, upstream: str, *, host: str = "127.0.0.1", port: int = 8000, cache_sampled: bool = False, timeout_s: float = 600.0
+    cache: SemanticCache,
+    upstream: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    cache_sampled: bool = False,
+    timeout_s: float = 600.0,
 ) -> None:
     """Serve until interrupted."""
     try:
         import uvicorn
     except ImportError as exc:
         raise MissingExtra.of("uvicorn", "serve", "the proxy") from exc
-    uvicorn.run(make_app(cache, upstream, cache_sampled=cache_sampled, timeout_s=timeout_s), host=host, port=port, log_level="warning")
+    uvicorn.run(
+        make_app(cache, upstream, cache_sampled=cache_sampled, timeout_s=timeout_s),
+        host=host,
+        port=port,
+        log_level="warning",
+    )

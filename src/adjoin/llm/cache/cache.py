@@ -10,12 +10,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, overload
 
-from adjoin.errors import AdjoinError, AnswerCutOff, InvalidInput, InvalidOption
+from adjoin.errors import AdjoinError, InvalidInput, InvalidOption
 from adjoin.llm.base import LanguageModel, Message, Reply, as_messages
+from adjoin.llm.cache.asking import Asked, as_scope
 from adjoin.llm.cache.counting import Counters
 from adjoin.llm.cache.entries import FIELDS, KIND, Entry, Scope, check_question, content_hash, digest, entry_id
 from adjoin.llm.cache.flight import SingleFlight
@@ -23,6 +23,7 @@ from adjoin.llm.cache.guards import Refusal, compare
 from adjoin.llm.cache.labels import Labels, Learned, Pair, check_pairs
 from adjoin.llm.cache.reading import read
 from adjoin.llm.cache.report import CacheReport, wilson
+from adjoin.llm.cache.results import Answered, CacheExplanation, CacheHit, Considered
 from adjoin.llm.cache.shadow import Background, Judge, same_answer
 from adjoin.strict import strict
 from adjoin.types import Document, Hit, Id, Item, Where
@@ -35,88 +36,12 @@ _log = logging.getLogger(__name__)
 
 NEAREST: Final = 8
 """Stored questions that are compared word by word."""
-_SKEW_S: Final = 5.0  # two processes' clocks may differ by so much; an entry further in the future is from a clock that went back
+_SKEW_S: Final = (
+    5.0  # two processes' clocks may differ by so much; an entry further in the future is from a clock that went back
+)
 
 Answerer = LanguageModel | Callable[[str], "str | Reply"]
 AsyncAnswerer = LanguageModel | Callable[[str], "str | Reply | Awaitable[str | Reply]"]
-
-
-@dataclass(frozen=True, slots=True)
-class CacheHit:
-    """An answer that was found. question: the one it was given to. score: the cosine of the two, 1.0 for an exact hit.
-    why: what made it a hit. age_s: since it was stored. metadata: of the entry."""
-
-    answer: str
-    question: str
-    score: float
-    exact: bool
-    why: str
-    age_s: float
-    id: Id
-    metadata: Mapping[str, Any] = field(compare=False, repr=False)
-
-    def __str__(self) -> str:
-        return self.answer
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What `ask` gives. hit: None where the model was called. shared: another caller's call at the same moment gave it.
-    stored: it is on disk. reply: the model's own, None for a hit."""
-
-    text: str
-    hit: CacheHit | None = None
-    reply: Reply | None = None
-    shared: bool = False
-    stored: bool = False
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Considered:
-    """A stored question that was near. refusal: why it is no hit, None where it is one."""
-
-    question: str
-    score: float
-    refusal: Refusal | None
-    id: Id
-
-
-@dataclass(frozen=True, slots=True)
-class CacheExplanation:
-    """Why a lookup hits or misses: the nearest stored questions of the scope, nearest first, each with what refused it."""
-
-    question: str
-    hit: CacheHit | None
-    threshold: float
-    considered: tuple[Considered, ...]
-    entries: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        hit = self.hit and {name: getattr(self.hit, name) for name in ("answer", "question", "score", "exact", "why", "age_s", "id")}
-        return {
-            "question": self.question, "hit": hit, "threshold": self.threshold, "entries": self.entries,
-            "considered": [
-                {"question": one.question, "score": one.score, "id": one.id, "refusal": one.refusal and one.refusal._asdict()}
-                for one in self.considered
-            ],
-        }  # fmt: skip
-
-    def __str__(self) -> str:
-        head = f"hit: {self.hit.why}" if self.hit else "no hit"
-        lines = [f"{head} (needs a cosine of {self.threshold:.3f}; {self.entries:,} entries in this scope)"]
-        for one in self.considered:
-            verdict = "taken" if one.refusal is None else f"{one.refusal.kind}: {one.refusal.why}"
-            lines.append(f"  {one.score:.4f}  {one.question!r:.80}  {verdict}")
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from adjoin.types import as_html
-
-        return as_html(str(self))
 
 
 class SemanticCache:
@@ -160,7 +85,9 @@ class SemanticCache:
         if not _is_number(verify) or not 0 <= verify <= 1:
             raise InvalidOption(f"verify is a share in [0, 1], not {verify!r}.")
         if collection.metric != "cosine":
-            raise InvalidOption(f"a cache needs a collection with the metric 'cosine'; {collection.name!r} has {collection.metric!r}.")
+            raise InvalidOption(
+                f"a cache needs a collection with the metric 'cosine'; {collection.name!r} has {collection.metric!r}."
+            )
         _check_ttl(ttl_s)
         self._collection = collection
         self._budget = float(error_budget)
@@ -289,7 +216,11 @@ class SemanticCache:
                 refusal = Refusal("expired", "it has expired, or a passage it cites has changed")
             considered.append(Considered(str(near.content), near.score, refusal, near.id))
             if refusal is None:
-                why = "the same question, but for case and spaces" if exact else f"cosine {near.score:.3f}, and no guard finds a difference"
+                why = (
+                    "the same question, but for case and spaces"
+                    if exact
+                    else f"cosine {near.score:.3f}, and no guard finds a difference"
+                )
                 taken = self._hit(Document(near.id, near.content, near.metadata), near.score, why, exact=exact)
                 break
             if near.score < threshold:
@@ -326,7 +257,10 @@ class SemanticCache:
         told = document.metadata
         if told.get(KIND) != "answer" or told.get("base") != wanted.base:
             return False
-        if (wanted.model is not None or wanted.parameters) and told.get("scope") not in (wanted.key, wanted.for_every_model().key):
+        if (wanted.model is not None or wanted.parameters) and told.get("scope") not in (
+            wanted.key,
+            wanted.for_every_model().key,
+        ):
             return False
         if any(told.get(name) != value for name, value in Scope(wanted.fields).plain.items()):
             return False  # equal hashes of unequal scopes
@@ -415,7 +349,9 @@ class SemanticCache:
             known = {passage.id: content_hash(passage) for passage in self._sources.get(list(dict.fromkeys(cites)))}
             missing = [id_ for id_ in cites if id_ not in known]
             if missing:
-                raise InvalidInput(f"the answer cites {missing[:5]!r}, which {self._sources.name!r} does not have. Nothing was stored.")
+                raise InvalidInput(
+                    f"the answer cites {missing[:5]!r}, which {self._sources.name!r} does not have. Nothing was stored."
+                )
             hashes = [known[id_] for id_ in cites]
         return Entry(
             wanted, question, answer, self._clock(), self._ttl_s if ttl_s is None else ttl_s, list(cites), hashes,
@@ -431,7 +367,13 @@ class SemanticCache:
         )
 
     @strict
-    def invalidate(self, ids: Iterable[Id] | Id | None = None, *, cites: Iterable[Id] | Id | None = None, where: Where | None = None) -> int:
+    def invalidate(
+        self,
+        ids: Iterable[Id] | Id | None = None,
+        *,
+        cites: Iterable[Id] | Id | None = None,
+        where: Where | None = None,
+    ) -> int:
         """Remove answers, and return how many: by their own ids, by passages they cite, or by a filter on their metadata."""
         if sum(one is not None for one in (ids, cites, where)) != 1:
             raise InvalidOption("invalidate() takes ids, cites= or where=, one of them. where={} is every answer.")
@@ -487,12 +429,14 @@ class SemanticCache:
             return Answered((reply := asked.call()).text, reply=reply)
         hit = self._exact(question, asked.scope)
         if hit is None:
-            answered, shared = self._flights.run(entry_id(asked.scope, question), lambda: self._answer(asked, cites, ttl_s))
+            answered, shared = self._flights.run(
+                entry_id(asked.scope, question), lambda: self._answer(asked, cites, ttl_s)
+            )
             return self._shared(answered) if shared else answered
         self._count(hit)
         return Answered(hit.answer, hit, stored=True)
 
-    def _answer(self, asked: _Asked, cites: Sequence[Id], ttl_s: float | None) -> Answered:
+    def _answer(self, asked: Asked, cites: Sequence[Id], ttl_s: float | None) -> Answered:
         hit, vector = self._looked(asked)
         if hit is not None:
             return Answered(hit.answer, hit, stored=True)
@@ -503,7 +447,7 @@ class SemanticCache:
             raise
         return self._answered(asked, reply, vector, cites, ttl_s)
 
-    def _looked(self, asked: _Asked) -> tuple[CacheHit | None, Floats | None]:
+    def _looked(self, asked: Asked) -> tuple[CacheHit | None, Floats | None]:
         """Once more exactly, since another flight may just have landed; then by meaning."""
         hit, vector = self._exact(asked.question, asked.scope), None
         if hit is None:
@@ -513,7 +457,9 @@ class SemanticCache:
             self._put_to_test(asked, hit, vector)
         return hit, vector
 
-    def _answered(self, asked: _Asked, reply: Reply, vector: Floats | None, cites: Sequence[Id], ttl_s: float | None) -> Answered:
+    def _answered(
+        self, asked: Asked, reply: Reply, vector: Floats | None, cites: Sequence[Id], ttl_s: float | None
+    ) -> Answered:
         if reply.finish != "stop" or not reply.text.strip():
             return Answered(reply.text, reply=reply)
         entry = self._entry(asked.question, reply.text, asked.scope, cites, ttl_s, reply)
@@ -572,11 +518,13 @@ class SemanticCache:
     def _asked(
         self, question: str, llm: Any, prompt: Any, max_tokens: int | None, temperature: float, stop: Sequence[str],
         tenant: Any, model: str | None, system: str | None, context: Any, scope: Mapping[str, Any] | None,
-    ) -> _Asked:  # fmt: skip
+    ) -> Asked:  # fmt: skip
         check_question(question)
         is_model = hasattr(llm, "generate")
         if not is_model and not callable(llm):
-            raise InvalidOption(f"llm is a language model or a callable that takes the question, not {type(llm).__name__}.")
+            raise InvalidOption(
+                f"llm is a language model or a callable that takes the question, not {type(llm).__name__}."
+            )
         messages = as_messages(question if prompt is None else prompt)
         system = self._fields.get("system") if system is None else system
         if system is not None and not any(message.role == "system" for message in messages):
@@ -588,13 +536,15 @@ class SemanticCache:
         if model is None and self._model is None and is_model:
             model = llm.name
         wanted = self._scope(tenant, model, system, context, scope, parameters)
-        return _Asked(question, llm, messages, {"max_tokens": max_tokens, "temperature": temperature, "stop": stop}, wanted)
+        return Asked(
+            question, llm, messages, {"max_tokens": max_tokens, "temperature": temperature, "stop": stop}, wanted
+        )
 
     @overload
     def cached(self, function: Callable[..., Any], /) -> Callable[..., Any]: ...
     @overload
     def cached(self, *, ttl_s: float | None = None, model: str | None = None) -> Callable[..., Callable[..., Any]]: ...
-    def cached(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Callable[..., Any]:
+    def cached(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # type: ignore[misc]  # refused by name below
         """A decorator for a function, or coroutine function, whose first argument is the question and which returns the answer.
 
         Its other arguments are part of the scope, as is its own name. options: `ttl_s`, `model`.
@@ -612,7 +562,7 @@ class SemanticCache:
             bound.apply_defaults()
             (first, question), *rest = bound.arguments.items()
             del first
-            return question, {"function": name, "arguments": {key: _told(value) for key, value in rest}}
+            return question, {"function": name, "arguments": {key: as_scope(value) for key, value in rest}}
 
         if inspect.iscoroutinefunction(function):
 
@@ -647,7 +597,7 @@ class SemanticCache:
         found = [Pair(one, other, same, float(vectors[one] @ vectors[other]), "given") for one, other, same in checked]
         return self._labels.add(found, [vectors[pair.one] for pair in found])
 
-    def _put_to_test(self, asked: _Asked, hit: CacheHit, vector: Floats | None) -> None:
+    def _put_to_test(self, asked: Asked, hit: CacheHit, vector: Floats | None) -> None:
         def verify() -> None:
             try:
                 reply = asked.call()
@@ -706,66 +656,13 @@ class SemanticCache:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
         return f"SemanticCache({self._collection.name!r}, error_budget={self._budget:g}, scope={Scope(self._fields, self._model).plain})"
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A question on its way to a model."""
-
-    question: str
-    llm: Any
-    messages: list[Message]
-    options: Mapping[str, Any]
-    scope: Scope
-
-    def call(self) -> Reply:
-        if hasattr(self.llm, "generate"):
-            reply: Reply = self.llm.generate(self.messages, **self.options)
-            return reply
-        began = time.perf_counter()
-        return _as_reply(self.llm(self.question), time.perf_counter() - began)
-
-    async def acall(self) -> Reply:
-        if hasattr(self.llm, "agenerate"):
-            reply: Reply = await self.llm.agenerate(self.messages, **self.options)
-            return reply
-        began = time.perf_counter()
-        if inspect.iscoroutinefunction(self.llm):
-            answer = await self.llm(self.question)
-        else:
-            answer = await asyncio.to_thread(self.llm, self.question)
-            if inspect.isawaitable(answer):  # a lambda around a coroutine function
-                answer = await answer
-        return _as_reply(answer, time.perf_counter() - began)
-
-
-def _as_reply(answer: object, seconds: float) -> Reply:
-    if isinstance(answer, Reply):
-        return answer
-    if not isinstance(answer, str):
-        raise AnswerCutOff(f"the model gave {type(answer).__name__}, not a text. Nothing was stored.")
-    return Reply(answer, model="", seconds=seconds)
-
-
-def _told(value: Any) -> Any:
-    """An argument as part of a scope. Raises InvalidOption for what would look the same where it is not."""
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, list | tuple):
-        return [_told(one) for one in value]
-    if isinstance(value, Mapping):
-        return {str(key): _told(one) for key, one in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(map(repr, value))
-    raise InvalidOption(
-        f"an argument of type {type(value).__name__} cannot be told apart in a later process. Cached functions take texts, numbers, "
-        "and lists and dicts of them; bind other things beforehand, with functools.partial or a closure."
-    )
 
 
 def _is_number(value: object) -> bool:

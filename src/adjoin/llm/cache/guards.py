@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from adjoin.llm.cache import korean
@@ -77,7 +78,10 @@ def _typed(kind: str) -> Callable[[Reading, Reading], Refusal | None]:
         ours, theirs = Counter(word.key for word in left), Counter(word.key for word in right)
         if ours == theirs:
             return None
-        only = [word.text for word in left if word.key not in theirs], [word.text for word in right if word.key not in ours]
+        only = (
+            [word.text for word in left if word.key not in theirs],
+            [word.text for word in right if word.key not in ours],
+        )
         shown = _shown(only[0] or [w.text for w in left], only[1] or [w.text for w in right])
         if kind == "number" and Counter(w.key.split()[0] for w in left) == Counter(w.key.split()[0] for w in right):
             return Refusal("unit", f"units differ: {shown}")
@@ -100,7 +104,9 @@ def _negation(a: Reading, b: Reading) -> Refusal | None:
 
 def _question(a: Reading, b: Reading) -> Refusal | None:
     if a.asks != b.asks:
-        return Refusal("question", f"one asks {' and '.join(a.asks) or 'nothing'}, the other {' and '.join(b.asks) or 'nothing'}")
+        return Refusal(
+            "question", f"one asks {' and '.join(a.asks) or 'nothing'}, the other {' and '.join(b.asks) or 'nothing'}"
+        )
     if a.mood and b.mood and a.mood != b.mood:
         return Refusal("question", "one asks, the other requests")
     return None
@@ -108,7 +114,10 @@ def _question(a: Reading, b: Reading) -> Refusal | None:
 
 def _modality(a: Reading, b: Reading) -> Refusal | None:
     if a.modals != b.modals:
-        return Refusal("modality", f"one says {' and '.join(sorted(a.modals)) or 'neither can nor must'}, the other {' and '.join(sorted(b.modals)) or 'neither'}")
+        return Refusal(
+            "modality",
+            f"one says {' and '.join(sorted(a.modals)) or 'neither can nor must'}, the other {' and '.join(sorted(b.modals)) or 'neither'}",
+        )
     return None
 
 
@@ -145,20 +154,31 @@ def _matched(
     pairs: list[tuple[int, int]] = []
     alone: list[int] = []
     for at, word in enumerate(a.words):
-        partner = next((place for place in free if word.key == b.words[place].key and word.kind == b.words[place].kind and word.role == b.words[place].role), None)
+        partner = next(
+            (
+                place
+                for place in free
+                if word.key == b.words[place].key
+                and word.kind == b.words[place].kind
+                and word.role == b.words[place].role
+            ),
+            None,
+        )
         if partner is None:
             partner = next((place for place in free if word.same(b.words[place])), None)
         if partner is None and equal and word.kind == "word":
-            partner = next(
-                (place for place in free if frozenset({_key(word), _key(b.words[place])}) in equal), None
-            )
+            partner = next((place for place in free if frozenset({_key(word), _key(b.words[place])}) in equal), None)
         if partner is None:
             alone.append(at)
         else:
             free.remove(partner)
             pairs.append((at, partner))
     alone, free = _compounds(a, b, alone, free)
-    return _once([a.words[at] for at in alone], a, b, pairs, 0), _once([b.words[at] for at in free], b, a, pairs, 1), pairs
+    return (
+        _once([a.words[at] for at in alone], a, b, pairs, 0),
+        _once([b.words[at] for at in free], b, a, pairs, 1),
+        pairs,
+    )
 
 
 def _once(alone: list[Word], own: Reading, other: Reading, pairs: list[tuple[int, int]], side: int) -> list[Word]:
@@ -172,7 +192,7 @@ def _compounds(a: Reading, b: Reading, left: list[int], right: list[int]) -> tup
     for ours, theirs, one, many in ((a, b, left, right), (b, a, right, left)):
         for at in list(one):
             whole = ours.words[at]
-            for first, second in zip(many, many[1:], strict=False):
+            for first, second in pairwise(many):
                 if second == first + 1:
                     joined = theirs.words[first].text + theirs.words[second].text
                     if joined.lower() == whole.text.lower() or (whole.hangul and korean.same_word(joined, whole.text)):
@@ -183,7 +203,25 @@ def _compounds(a: Reading, b: Reading, left: list[int], right: list[int]) -> tup
     return left, right
 
 
-_DENYING: Final = ("un", "in", "im", "ir", "il", "dis", "non", "mis", "anti", "de", "re", "불", "비", "미", "무", "부", "반")
+_DENYING: Final = (
+    "un",
+    "in",
+    "im",
+    "ir",
+    "il",
+    "dis",
+    "non",
+    "mis",
+    "anti",
+    "de",
+    "re",
+    "불",
+    "비",
+    "미",
+    "무",
+    "부",
+    "반",
+)
 
 
 def _opposite(one: Word, other: Word) -> bool:
@@ -263,7 +301,7 @@ def _alike(one: str, other: str, a: Reading, b: Reading) -> bool:
     if a.language == "hangul":
         quiet = {one, other}
         if quiet <= {"to", "at", "object", ""}:
-            return not any("from" == word.role for word in (*a.words, *b.words))
+            return not any(word.role == "from" for word in (*a.words, *b.words))
         return quiet <= {"from", "at", ""} and not any(word.role == "to" for word in (*a.words, *b.words))
     return {one, other} <= {"to", "for", "at", ""} and "from" not in {word.role for word in (*a.words, *b.words)}
 
@@ -279,7 +317,11 @@ def _swapped(a: Reading, b: Reading, pairs: list[tuple[int, int]]) -> Refusal | 
         return Refusal("direction", f"who does it to whom differs: {_shown(changed, [])}")
     bare = [place for at, place in pairs if a.words[at].kind != "word" or not any(_roles(a.words[at], b.words[place]))]
     typed = [place for at, place in pairs if a.words[at].kind in ("number", "date", "time", "code", "quote")]
-    names = [(at, place) for at, place in pairs if a.words[at].kind == "word" and not any(_roles(a.words[at], b.words[place]))]
+    names = [
+        (at, place)
+        for at, place in pairs
+        if a.words[at].kind == "word" and not any(_roles(a.words[at], b.words[place]))
+    ]
     if typed != sorted(typed):
         return Refusal("direction", "the same figures stand in another order")
     order = [place for _, place in names[:-1]]
@@ -295,7 +337,9 @@ def _matters(a: Reading, b: Reading, plain: list[tuple[int, int]]) -> bool:
     return order != sorted(order)
 
 
-_MOVABLE: Final = frozenset({"activat", "deactivat", "off", "up", "down", "out", "back", "all", "every", "bright", "mean", "cost"})
+_MOVABLE: Final = frozenset(
+    {"activat", "deactivat", "off", "up", "down", "out", "back", "all", "every", "bright", "mean", "cost"}
+)
 
 
 def explain(one: str, other: str) -> Iterator[str]:
@@ -305,4 +349,3 @@ def explain(one: str, other: str) -> Iterator[str]:
         refusal = guard(a, b)
         if refusal is not None:
             yield f"{refusal.kind}: {refusal.why}"
-

@@ -48,13 +48,170 @@ class Suffix(NamedTuple):
     text: str = ""
 
 
-_LINKED: Final = """요 줘 줘요 주세요 주십시오 주실래요 주실래 줄래 줄래요 주라 주시겠어요 주겠니 줄 주면 주실 서 라 봐 보세요 봐요 주는 주기 줬으면""".split()
-_PLAIN: Final = """다 는 는다 ㄴ다 ㄴ ㄹ 은 을 고 지 지요 죠 네 네요 나 나요 냐 니 니까 ㅂ니다 습니다 ㅂ니까 습니까 세요 으세요 십시오 으십시오 시오 ㄹ까 ㄹ까요 을까
-을까요 ㄴ가 ㄴ가요 은가 은가요 는가 는가요 는지 ㄴ지 은지 ㄹ지 을지 는지요 려면 으려면 려고 으려고 면 으면 기 음 ㅁ 게 도록 러 으러 ㄹ래 을래 ㄹ래요 을래요 라 으라 는데 ㄴ데 은데
-는데요 ㄴ데요 인데 기를 기는 기가 는것 을때 ㄹ때 기위해 자면""".split()
-_AFTER_PAST: Final = "어 어요 다 나 나요 니 습니까 습니다 을까 을까요 는지 는가 는가요 던 지 죠 냐 는데 는데요 고 을".split()
-_COPULA: Final = "이야 야 이에요 예요 인가 인가요 인지 입니까 입니다 이다 이지 이죠 일까 일까요 이니 인데 이란 이라는 이라고 라고".split()
-_COPULA_PAST: Final = "이었어 이었나요 였어 였나요 이었습니까 였습니까 이었는지 였는지 이었지 였지 이었을까 였을까 였지요".split()
+_LINKED: Final = [
+    "요",
+    "줘",
+    "줘요",
+    "주세요",
+    "주십시오",
+    "주실래요",
+    "주실래",
+    "줄래",
+    "줄래요",
+    "주라",
+    "주시겠어요",
+    "주겠니",
+    "줄",
+    "주면",
+    "주실",
+    "서",
+    "라",
+    "봐",
+    "보세요",
+    "봐요",
+    "주는",
+    "주기",
+    "줬으면",
+]
+_PLAIN: Final = [
+    "다",
+    "는",
+    "는다",
+    "ㄴ다",
+    "ㄴ",
+    "ㄹ",
+    "은",
+    "을",
+    "고",
+    "지",
+    "지요",
+    "죠",
+    "네",
+    "네요",
+    "나",
+    "나요",
+    "냐",
+    "니",
+    "니까",
+    "ㅂ니다",
+    "습니다",
+    "ㅂ니까",
+    "습니까",
+    "세요",
+    "으세요",
+    "십시오",
+    "으십시오",
+    "시오",
+    "ㄹ까",
+    "ㄹ까요",
+    "을까",
+    "을까요",
+    "ㄴ가",
+    "ㄴ가요",
+    "은가",
+    "은가요",
+    "는가",
+    "는가요",
+    "는지",
+    "ㄴ지",
+    "은지",
+    "ㄹ지",
+    "을지",
+    "는지요",
+    "려면",
+    "으려면",
+    "려고",
+    "으려고",
+    "면",
+    "으면",
+    "기",
+    "음",
+    "ㅁ",
+    "게",
+    "도록",
+    "러",
+    "으러",
+    "ㄹ래",
+    "을래",
+    "ㄹ래요",
+    "을래요",
+    "라",
+    "으라",
+    "는데",
+    "ㄴ데",
+    "은데",
+    "는데요",
+    "ㄴ데요",
+    "인데",
+    "기를",
+    "기는",
+    "기가",
+    "는것",
+    "을때",
+    "ㄹ때",
+    "기위해",
+    "자면",
+]
+_AFTER_PAST: Final = [
+    "어",
+    "어요",
+    "다",
+    "나",
+    "나요",
+    "니",
+    "습니까",
+    "습니다",
+    "을까",
+    "을까요",
+    "는지",
+    "는가",
+    "는가요",
+    "던",
+    "지",
+    "죠",
+    "냐",
+    "는데",
+    "는데요",
+    "고",
+    "을",
+]
+_COPULA: Final = [
+    "이야",
+    "야",
+    "이에요",
+    "예요",
+    "인가",
+    "인가요",
+    "인지",
+    "입니까",
+    "입니다",
+    "이다",
+    "이지",
+    "이죠",
+    "일까",
+    "일까요",
+    "이니",
+    "인데",
+    "이란",
+    "이라는",
+    "이라고",
+    "라고",
+]
+_COPULA_PAST: Final = [
+    "이었어",
+    "이었나요",
+    "였어",
+    "였나요",
+    "이었습니까",
+    "였습니까",
+    "이었는지",
+    "였는지",
+    "이었지",
+    "였지",
+    "이었을까",
+    "였을까",
+    "였지요",
+]
 
 
 def _all_suffixes() -> dict[str, Suffix]:
@@ -73,7 +230,7 @@ def _all_suffixes() -> dict[str, Suffix]:
         endings += [(link + text, False) for text in _LINKED]
         endings += [(link, False)] if link else []
         endings += [(f"{link}ㅆ{text}", True) for text in _AFTER_PAST]
-    endings += [(f"시{text}" if text[0] not in "ㄴㄹㅁㅂ" else f"시{text}", False) for text in _PLAIN]
+    endings += [(f"시{text}", False) for text in _PLAIN]
     endings += [("셨" + text, True) for text in _AFTER_PAST] + [(f"으셨{text}", True) for text in _AFTER_PAST]
     for text, past in endings:
         keep(text, "ending", past=past)
@@ -94,7 +251,7 @@ SUFFIXES: Final = _all_suffixes()
 _SAME: Final = {letters(stem): (stem, group) for stem, group in SAME_KOREAN.items()}
 _VERBS: Final = frozenset(map(letters, KOREAN_VERBS))
 _LONGEST_SUFFIX: Final = max(map(len, SUFFIXES))
-_SLIPPERY: Final = frozenset(map(letters, "과 나 야 란 고 도 만 라 이나 이야 이란".split()))
+_SLIPPERY: Final = frozenset(map(letters, ["과", "나", "야", "란", "고", "도", "만", "라", "이나", "이야", "이란"]))
 """Particles that after one syllable are more often the end of a noun: 사과, 수도, 나라."""
 
 
@@ -172,10 +329,14 @@ _MODALS: Final = (
     ("must", re.compile(r"[야]\s?(?:만\s?)?(?:하|해|한|할|합|되|돼|된|될|됩)(?!\S*수)|필요")),
     ("may", re.compile(r"[아어해여려켜꺼도]도\s?(?:되|돼|된|될|됩|괜찮|좋)|면\s?안\s?(?:되|돼|된|될|됩)")),
 )
-_REQUEST: Final = re.compile(r"(?:줘|줘요|주세요|주십시오|줄래|줄래요|주실래요|주라|십시오|시오|부탁해|부탁해요|부탁드립니다|부탁드려요|해라|켜라|꺼라)[\s.!?~]*$")
+_REQUEST: Final = re.compile(
+    r"(?:줘|줘요|주세요|주십시오|줄래|줄래요|주실래요|주라|십시오|시오|부탁해|부탁해요|부탁드립니다|부탁드려요|해라|켜라|꺼라)[\s.!?~]*$"
+)
 _POLITE: Final = re.compile(r"세요[\s.!~]*$")
 _ASKED: Final = re.compile(r"(?:\?|까|까요|나요|가요|니|냐|죠|는지|은지|인지|ㄴ지|어때|어떠세요)[\s.!~]*$")
-_TOLD: Final = re.compile(r"(?:알려|말해|가르쳐|설명|보여)\s?(?:해\s?)?(?:줘|주|줄|봐|다오)\S*[\s.!?]*$|궁금\S*[\s.!?]*$|알고\s?싶\S*[\s.!?]*$")
+_TOLD: Final = re.compile(
+    r"(?:알려|말해|가르쳐|설명|보여)\s?(?:해\s?)?(?:줘|주|줄|봐|다오)\S*[\s.!?]*$|궁금\S*[\s.!?]*$|알고\s?싶\S*[\s.!?]*$"
+)
 
 
 def negations(text: str) -> int:
@@ -194,7 +355,7 @@ def is_told(text: str) -> bool:
 
 
 def mood(text: str) -> str:
-    """"request", "ask", or "" where it cannot be told, or where the request is for an answer."""
+    """ "request", "ask", or "" where it cannot be told, or where the request is for an answer."""
     if _TOLD.search(text):
         return ""
     if _REQUEST.search(text):

@@ -137,7 +137,9 @@ def check_pairs(pairs: Iterable[tuple[str, str, bool]]) -> list[tuple[str, str, 
         try:
             one, other, same = pair
         except (TypeError, ValueError):
-            raise InvalidInput(f"pair {position} is {pair!r:.80}; learn() takes (question, question, same). Nothing was learned.") from None
+            raise InvalidInput(
+                f"pair {position} is {pair!r:.80}; learn() takes (question, question, same). Nothing was learned."
+            ) from None
         if not isinstance(same, bool):
             raise InvalidInput(f"pair {position} says {same!r:.40} where it takes True or False. Nothing was learned.")
         found.append((check_question(one), check_question(other), same))

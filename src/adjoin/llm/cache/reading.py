@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -56,7 +56,9 @@ class Reading:
     exact: str
 
 
-_WIDE: Final = str.maketrans("？！，．：；（）％＃＂＇“”„‟‘’‛´`", "?!,.:;()%#\"'\"\"\"\"''''`", "\u00ad\u200b\u2060\ufeff")
+_WIDE: Final = str.maketrans(
+    "？！，．：；（）％＃＂＇“”„‟‘’‛´`", "?!,.:;()%#\"'\"\"\"\"''''`", "\u00ad\u200b\u2060\ufeff"
+)
 _FENCED: Final = re.compile(r"```[^\n]*\n?(.*?)```|`([^`\n]+)`", re.S)
 _QUOTED: Final = re.compile(
     r"\"([^\"\n]+)\"|(?<![\w'])'([^'\n]{1,200})'(?!\w)|「([^」]+)」|『([^』]+)』|〈([^〉]+)〉|《([^》]+)》|«([^»]+)»"
@@ -66,7 +68,9 @@ _CODE: Final = re.compile(
     r"|\b\w+\([^()\n]*\)|\b[A-Za-z]\w*(?:\.[A-Za-z_]\w*)+\b|\bv?\d+\.\d+\.\d+(?:\.\d+)*(?:-[\w.]+)?\b|\b[A-Za-z0-9]+_\w+\b|\b[A-Za-z][\w]*(?:\+\+|\#)"
     r"|(?<!\w)\.[A-Za-z]{2,5}\b|\b0x[0-9A-Fa-f]+\b|[<>=!]=|&&|\|\||->|=>|::|\$\{?\w*[A-Za-z_]\w*\}?"
 )
-_DATE: Final = re.compile(r"\b(\d{4})\s?[-./]\s?(\d{1,2})\s?[-./]\s?(\d{1,2})\b|(\d{4})\s?년\s?(\d{1,2})\s?월(?:\s?(\d{1,2})\s?일)?")
+_DATE: Final = re.compile(
+    r"\b(\d{4})\s?[-./]\s?(\d{1,2})\s?[-./]\s?(\d{1,2})\b|(\d{4})\s?년\s?(\d{1,2})\s?월(?:\s?(\d{1,2})\s?일)?"
+)
 _CLOCK: Final = re.compile(
     r"\b(\d{1,2}):(\d{2})(?::\d{2})?\s?([ap]\.?m\b\.?)?|\b(\d{1,2})\s?([ap]\.?m\b\.?)|(?:(오전|오후|아침|저녁|밤|새벽|낮)\s?)?(\d{1,2})\s?시(?!간)\s?(?:(\d{1,2})\s?분|(반))?",
     re.I,
@@ -118,7 +122,7 @@ def _clock(m: re.Match[str]) -> str:
     return f"{hour}:{minute:02}?" if not half else f"{hour}:{minute:02}"
 
 
-def _numbered(m: re.Match[str], hold: object) -> str:
+def _numbered(m: re.Match[str], hold: Callable[[str, str, str], str]) -> str:
     try:
         value = format(Decimal(m["digits"].replace(",", "")).normalize(), "f")
     except InvalidOperation:
@@ -128,7 +132,7 @@ def _numbered(m: re.Match[str], hold: object) -> str:
     if m["order"]:
         unit, left = "th", m["unit"] or ""
     kind = "date" if unit in ("년", "월", "일") else "number"
-    return hold(kind, f"{sign}{value} {unit}".strip(), m[0]) + left  # type: ignore[operator]
+    return hold(kind, f"{sign}{value} {unit}".strip(), m[0]) + left
 
 
 def _unit(text: str) -> tuple[str, str]:
@@ -141,7 +145,11 @@ def _unit(text: str) -> tuple[str, str]:
             if text.startswith(name) and (text[1:] == "" or text[1:] in lex.PARTICLE_ROLES):
                 return name, text[1:]
         for cut in range(len(text), 0, -1):
-            if text[:cut] in lex.UNITS and (text[cut:] in lex.PARTICLE_ROLES or text[cut:] in ("짜리", "씩", "째", "동안", "간", "마다", "후", "전", "뒤", "이상", "이하", "미만", "초과")):
+            if text[:cut] in lex.UNITS and (
+                text[cut:] in lex.PARTICLE_ROLES
+                or text[cut:]
+                in ("짜리", "씩", "째", "동안", "간", "마다", "후", "전", "뒤", "이상", "이하", "미만", "초과")
+            ):
                 return lex.UNITS[text[:cut]], text[cut:]
         if text in lex.PARTICLE_ROLES:
             return "", text
@@ -152,8 +160,16 @@ def _language(text: str) -> str:
     counts: dict[str, int] = {}
     for char in text:
         if char.isalpha():
-            script = "latin" if char < "\u0250" else "hangul" if "가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ" else unicodedata.name(char, "?").split()[0].lower()
-            counts[script] = counts.get(script, 0) + (2 if script == "hangul" else 1)  # a syllable is two letters and more
+            script = (
+                "latin"
+                if char < "\u0250"
+                else "hangul"
+                if "가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ"
+                else unicodedata.name(char, "?").split()[0].lower()
+            )
+            counts[script] = counts.get(script, 0) + (
+                2 if script == "hangul" else 1
+            )  # a syllable is two letters and more
     if "hiragana" in counts or "katakana" in counts:
         return "kana"
     if counts.get("hangul", 0) * 2 >= sum(counts.values()) * 0.5 and "hangul" in counts:
@@ -207,7 +223,7 @@ def _plain(text: str, shouting: bool) -> Iterator[str]:
 _SAME_LONG: Final = sorted(((p, p.split()) for p in lex.SAME_ENGLISH if " " in p), key=lambda pair: -len(pair[1]))
 _MEANT: Final = sorted(((p.split(), m.split()) for p, m in lex.MEANT.items()), key=lambda pair: -len(pair[0]))
 _OPENERS: Final = sorted((p.split() for p in (*lex.OPENERS, *lex.TELLING)), key=len, reverse=True)
-_TOKEN: Final = re.compile(f"[\ue100-\uf8fe]|[^\\W\\d_]+(?:['-][^\\W\\d_]+)*|[&+*/=<>%#@-]|\\d+")
+_TOKEN: Final = re.compile("[\ue100-\uf8fe]|[^\\W\\d_]+(?:['-][^\\W\\d_]+)*|[&+*/=<>%#@-]|\\d+")
 
 
 def _english(text: str, held: list[Word]) -> _Parts:
@@ -236,7 +252,9 @@ def _tokens(text: str) -> list[str]:
             known = {"s": ["is"] if head in ("what", "who", "where", "how", "when", "why", "it", "that", "there", "here") else ["'s"],
                      "re": ["are"], "ve": ["have"], "ll": ["will"], "d": ["would"], "m": ["am"]}  # fmt: skip
             tokens += [head, *known.get(tail, [tail] if tail else [])]
-        elif "-" in low and low.replace("-", "") not in lex.SAME_ENGLISH and low not in lex.SAME_ENGLISH and len(low) > 3:
+        elif (
+            "-" in low and low.replace("-", "") not in lex.SAME_ENGLISH and low not in lex.SAME_ENGLISH and len(low) > 3
+        ):
             tokens += low.split("-")
         else:
             tokens.append(low)
@@ -327,14 +345,22 @@ def _say(tokens: list[str], capitals: list[bool], held: list[Word], parts: _Part
             number_at = at if typed.kind == "number" else None
             role = ""
             continue
-        if token in lex.UNITS and parts.words and parts.words[-1].kind == "number" and " " not in parts.words[-1].key and number_at in (at - 1, None):
+        if (
+            token in lex.UNITS
+            and parts.words
+            and parts.words[-1].kind == "number"
+            and " " not in parts.words[-1].key
+            and number_at in (at - 1, None)
+        ):
             last = parts.words[-1]
             parts.words[-1] = last._replace(key=f"{last.key} {lex.UNITS[token]}", text=f"{last.text} {token}")
             continue
         if token == "around" and at + 1 < len(tokens) and _MARKED.match(tokens[at + 1]):
             token = "roughly"  # around 5 pm
         if token in lex.PREPOSITIONS and not _particle(tokens, at):
-            infinitive = token == "to" and (at == 0 or tokens[at - 1] in lex.FUNCTION_WORDS or tokens[at - 1] in lex.NEGATORS)
+            infinitive = token == "to" and (
+                at == 0 or tokens[at - 1] in lex.FUNCTION_WORDS or tokens[at - 1] in lex.NEGATORS
+            )
             role = "" if infinitive else lex.PREPOSITIONS[token]
             if token in lex.TELLING_PREPOSITIONS:
                 parts.words.append(Word("word", token, token))
@@ -367,7 +393,9 @@ def _typed(token: str, capital: bool, tokens: list[str], at: int) -> Word | None
         return Word("number", str(lex.SCALES[token]), token)
     if token.isdecimal():
         return Word("number", str(int(token)), token)
-    if token in lex.ORDINALS and token != "second" or (token == "second" and at + 1 < len(tokens) and not (at and tokens[at - 1] in lex.NUMBER_WORDS)):
+    if (token in lex.ORDINALS and token != "second") or (
+        token == "second" and at + 1 < len(tokens) and not (at and tokens[at - 1] in lex.NUMBER_WORDS)
+    ):
         return Word("number", f"{lex.ORDINALS[token]} th", token)
     if (token in lex.MONTHS or token in lex.DAYS) and (token not in lex.SHORT_DAYS or capital):
         return Word("date", f"m{lex.MONTHS[token]}" if token in lex.MONTHS else f"w{lex.DAYS[token]}", token)
@@ -382,7 +410,26 @@ def _no_number(tokens: list[str], at: int) -> bool:
     """`which one`, `one of`, and `one` for a person."""
     before = tokens[at - 1] if at else ""
     after = tokens[at + 1] if at + 1 < len(tokens) else ""
-    return before in ("which", "the", "this", "that", "any", "no", "every", "another", "a", "does", "can", "do", "should", "would") or after == ""
+    return (
+        before
+        in (
+            "which",
+            "the",
+            "this",
+            "that",
+            "any",
+            "no",
+            "every",
+            "another",
+            "a",
+            "does",
+            "can",
+            "do",
+            "should",
+            "would",
+        )
+        or after == ""
+    )
 
 
 def _particle(tokens: list[str], at: int) -> bool:
@@ -416,7 +463,11 @@ def _phrases(tokens: list[str], capitals: list[bool]) -> tuple[list[str], list[b
                 del tokens[place], capitals[place]
             at += 1
     for at in range(len(tokens)) if known & {"on", "off"} else ():
-        if tokens[at] in ("on", "off") and (at + 1 == len(tokens) or (tokens[at + 1] in lex.PREPOSITIONS and at)) and at:
+        if (
+            tokens[at] in ("on", "off")
+            and (at + 1 == len(tokens) or (tokens[at + 1] in lex.PREPOSITIONS and at))
+            and at
+        ):
             before = [_base(token) for token in tokens[:at]]
             if not any(token in lex.PHRASAL for token in before):  # kitchen light on
                 tokens[at] = lex.SAME_ENGLISH["turn on" if tokens[at] == "on" else "turn off"]
@@ -439,12 +490,28 @@ def _base(token: str) -> str:
         return lex.IRREGULAR[token]
     if token in lex.SAME_ENGLISH or len(token) < 4:
         return token
-    for ending, more in (("ies", "y"), ("es", "e"), ("s", ""), ("es", ""), ("ing", ""), ("ing", "e"), ("ed", ""), ("ed", "e"), ("d", "")):
+    for ending, more in (
+        ("ies", "y"),
+        ("es", "e"),
+        ("s", ""),
+        ("es", ""),
+        ("ing", ""),
+        ("ing", "e"),
+        ("ed", ""),
+        ("ed", "e"),
+        ("d", ""),
+    ):
         if token.endswith(ending) and not token.endswith("ss"):
             base = token[: -len(ending)] + more
             if base in lex.SAME_ENGLISH or base in lex.PHRASAL:
                 return base
-            if ending in ("ing", "ed") and not more and len(base) > 3 and base[-1] == base[-2] and base[:-1] in {*lex.SAME_ENGLISH, *lex.PHRASAL}:
+            if (
+                ending in ("ing", "ed")
+                and not more
+                and len(base) > 3
+                and base[-1] == base[-2]
+                and base[:-1] in {*lex.SAME_ENGLISH, *lex.PHRASAL}
+            ):
                 return base[:-1]
     return token
 
@@ -479,8 +546,14 @@ for _name, _group in lex.SAME_ENGLISH.items():
 
 # ------------------------------------------------------------------------------------------------------------- Korean
 
-_KOREAN_TOKEN: Final = re.compile(f"[\ue100-\uf8fe]|[가-힣ㄱ-ㅣ]+|[^\\W\\d_]+(?:['-][^\\W\\d_]+)*|[&+*/=<>%#@-]|\\d+")
-_KNOWN_SPACES: Final = (("할 때", "할때"), ("비밀 번호", "비밀번호"), ("휴대 전화", "휴대전화"), ("전화 번호", "전화번호"), ("회원 가입", "회원가입"))
+_KOREAN_TOKEN: Final = re.compile("[\ue100-\uf8fe]|[가-힣ㄱ-ㅣ]+|[^\\W\\d_]+(?:['-][^\\W\\d_]+)*|[&+*/=<>%#@-]|\\d+")
+_KNOWN_SPACES: Final = (
+    ("할 때", "할때"),
+    ("비밀 번호", "비밀번호"),
+    ("휴대 전화", "휴대전화"),
+    ("전화 번호", "전화번호"),
+    ("회원 가입", "회원가입"),
+)
 
 
 _KOREAN_MEANT: Final = (
@@ -517,14 +590,37 @@ def _korean_asks(tokens: Iterable[str]) -> Iterator[str]:
         for cut in range(len(token), 0, -1):
             asked = lex.KOREAN_ASKING.get(token[:cut])
             rest = token[cut:]
-            if asked and (rest == "" or korean.letters(rest) in korean.SUFFIXES or (cut >= 2 and asked in ("how", "how much")) or rest in ("인가", "일", "든", "번", "명", "개", "시", "월", "살", "년")):
+            if asked and (
+                rest == ""
+                or korean.letters(rest) in korean.SUFFIXES
+                or (cut >= 2 and asked in ("how", "how much"))
+                or rest in ("인가", "일", "든", "번", "명", "개", "시", "월", "살", "년")
+            ):
                 yield asked
                 break
 
 
 def _korean_persons(tokens: Iterable[str]) -> Iterator[str]:
     for token in tokens:
-        if token in ("나", "내", "내가", "나는", "난", "나의", "저", "제", "제가", "저는", "전", "저의", "우리", "우리의", "나를", "저를", "나에게"):
+        if token in (
+            "나",
+            "내",
+            "내가",
+            "나는",
+            "난",
+            "나의",
+            "저",
+            "제",
+            "제가",
+            "저는",
+            "전",
+            "저의",
+            "우리",
+            "우리의",
+            "나를",
+            "저를",
+            "나에게",
+        ):
             yield "1"
         elif token in ("너", "네가", "니가", "너는", "넌", "너의", "당신", "당신은", "당신의", "당신이", "너희"):
             yield "2"
@@ -543,7 +639,11 @@ def _korean_word(token: str, tokens: list[str], at: int, glued: bool, held: list
         parts.words[-1] = last._replace(role=lex.PARTICLE_ROLES[token])
         return
     if not hangul:
-        typed = _typed(token.lower(), token[0].isupper(), [token.lower()], 0) if token.isascii() and token.isalpha() else None
+        typed = (
+            _typed(token.lower(), token[0].isupper(), [token.lower()], 0)
+            if token.isascii() and token.isalpha()
+            else None
+        )
         low = token.lower()
         key = lex.SAME_KOREAN.get(low) or _STEMS.get(stem(low), stem(low))
         parts.words.append(typed or Word("word", key, token, capital=token[0].isupper()))
@@ -553,7 +653,11 @@ def _korean_word(token: str, tokens: list[str], at: int, glued: bool, held: list
         if counter is not None:
             key = f"{lex.KOREAN_NUMBERS[token]} {lex.UNITS.get(counter, counter)}"
             rest = tokens[at + 1][len(counter) :]
-            parts.words.append(Word("time" if counter == "시" else "number", key, f"{token} {counter}", lex.PARTICLE_ROLES.get(rest, "")))
+            parts.words.append(
+                Word(
+                    "time" if counter == "시" else "number", key, f"{token} {counter}", lex.PARTICLE_ROLES.get(rest, "")
+                )
+            )
             tokens[at + 1] = rest if rest and rest not in lex.PARTICLE_ROLES else "좀"
             return
     word = _korean_typed(token)
@@ -564,7 +668,10 @@ def _korean_word(token: str, tokens: list[str], at: int, glued: bool, held: list
         if token[0] in "했됐" or "었" in token or "았" in token or "였" in token:
             parts.past = True
         return
-    if re.match(r"(있|하|해|한|할|합|했|되|돼|된|될|됩|됐|싶|싫)", token) and korean.letters(token[1:]) in korean.SUFFIXES:
+    if (
+        re.match(r"(있|하|해|한|할|합|했|되|돼|된|될|됩|됐|싶|싫)", token)
+        and korean.letters(token[1:]) in korean.SUFFIXES
+    ):
         parts.past = parts.past or token[0] in "했됐" or token.startswith("있었")
         return
     found = korean.group_of(token)

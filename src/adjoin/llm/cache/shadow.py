@@ -94,7 +94,9 @@ class Background:
             work = self._queue.get()
             try:
                 work()
-            except Exception:  # whatever a model or a judge raises: the hit stays unverified, and the caller is long gone
+            except (
+                Exception
+            ):  # whatever a model or a judge raises: the hit stays unverified, and the caller is long gone
                 _log.debug("a hit could not be verified", exc_info=True)
             finally:
                 self._queue.task_done()
