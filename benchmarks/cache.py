@@ -6,6 +6,7 @@ other. The threshold of plain cosine is the best that the held-out half itself a
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import sys
@@ -18,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # on a busy machine threads of a small product wait for one another
 
 import numpy as np
 
@@ -184,7 +187,12 @@ def lookups() -> None:
             "exact hit": [question.lower() for question in chosen],
             "semantic hit": [question.replace("How do I", "How can I") for question in chosen],
             "refused by a guard": [question.replace("safely", "unsafely") for question in chosen],
-            "miss, nothing near": [f"Where is the town of t{n}z on the old map of u{n}?" for n in range(LOOKUPS)],
+            "miss, of words like those stored": [
+                f"How do I connect device w{n % 331}x to port u{n}y safely?" for n in range(LOOKUPS)
+            ],
+            "miss, far from all that is stored": [
+                f"Where is the town of t{n}z on the old map of u{n}?" for n in range(LOOKUPS)
+            ],
         }
         print(
             f"{ROWS:,} entries with 384 dimensions, stored and indexed in {built:.0f} s; milliseconds beside embedding, {LOOKUPS} each:\n"

@@ -1,6 +1,6 @@
 """Runs every benchmark, or those named, and writes what they print to docs/benchmarks.md with the machine and versions.
 
-python benchmarks/run.py [startup embedding add tail filters indexes calibration reindex drills open parallel size growth peers]
+python benchmarks/run.py [startup embedding add tail filters indexes calibration reindex cache drills open parallel size growth peers]
 
 The last five make real data once (benchmarks/peers/datasets.py), and the last installs other databases into environments of
 their own below .cache/: together they take hours on two cores.
@@ -29,6 +29,7 @@ BENCHMARKS = {
     "indexes": "Indexes compared",
     "calibration": "Recall promised and kept",
     "reindex": "Indexing twice",
+    "cache": "The cache of answers",
     "drills": "Killed processes and wrong bits",
     "open": "Opening and asking once",
     "parallel": "Readers side by side",

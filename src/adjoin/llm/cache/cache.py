@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 NEAREST: Final = 8
 """Stored questions that are compared word by word."""
+RECALL: Final = 0.8
+"""Of the search: a question that asks the same is among the easy ones to find, and one that is not found costs a call."""
 _SKEW_S: Final = (
     5.0  # two processes' clocks may differ by so much; an entry further in the future is from a clock that went back
 )
@@ -210,7 +212,7 @@ class SemanticCache:
         embedder = self._collection.embedder
         if getattr(embedder, "is_cut", None) is not None and embedder.is_cut([question])[0]:  # type: ignore[union-attr]
             return None, vector, considered  # what lies beyond what the model reads would not be compared
-        for near in self._collection.search(vector, k=NEAREST, where=self._where(wanted)):
+        for near in self._collection.search(vector, NEAREST, self._where(wanted), RECALL):
             refusal, exact = self._refusal(question, near, threshold)
             if refusal is None and not self._usable(Document(near.id, near.content, near.metadata), wanted):
                 refusal = Refusal("expired", "it has expired, or a passage it cites has changed")
@@ -225,7 +227,13 @@ class SemanticCache:
                 break
             if near.score < threshold:
                 break
-        if counting and taken is None and considered and considered[0].refusal and considered[0].refusal.kind != "far":
+        if (
+            counting
+            and taken is None
+            and considered
+            and considered[0].refusal
+            and considered[0].refusal.kind not in ("far", "expired")
+        ):
             self._counters.add(**{f"refused.{considered[0].refusal.kind}": 1})
         return taken, vector, considered
 
