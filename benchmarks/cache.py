@@ -84,6 +84,10 @@ def quality(pairs: tuple[Asked, ...], scores: list[float], passed: list[bool]) -
         ours = _row(of, [passed[n] and scores[n] >= threshold for n in chosen])
         print(f"| {name}: plain cosine ≥ {best:.4f} (chosen on these pairs for 99 %) {plain}")
         print(f"| {name}: SemanticCache, as shipped for a budget of 1 % (cosine ≥ {threshold}) {ours}")
+    easier = [n for n, a in enumerate(pairs) if a.rule != "direction"]
+    best = _best_cosine([pairs[n] for n in easier], [scores[n] for n in easier])
+    plain = _row([pairs[n] for n in easier], [scores[n] >= best for n in easier])
+    print(f"| without the near-misses of direction: plain cosine ≥ {best:.4f} (chosen on these pairs for 99 %) {plain}")
     for fixed in (0.95, 0.97):
         print(f"| both languages: plain cosine ≥ {fixed} {_row(list(pairs), [score >= fixed for score in scores])}")
     print()

@@ -315,6 +315,15 @@ def test_a_model_that_asks_the_cache_itself_does_not_wait_for_ever(cache: Semant
     assert cache.ask("What?", lambda q: cache.ask(q, lambda _: "deep").text + "er").text == "deeper"
 
 
+def test_a_plain_call_in_an_event_loop_does_not_wait_for_a_task_of_it(cache: SemanticCache) -> None:
+    async def both() -> tuple[str, str]:
+        task = asyncio.create_task(cache.aask("What is it?", Model(delay_s=0.3)))
+        await asyncio.sleep(0.15)
+        return cache.ask("What is it?", lambda _: "at once").text, (await task).text
+
+    assert asyncio.run(both()) == ("at once", "scripted: What is it?")
+
+
 def test_asynchronous_callables_answer_too(cache: SemanticCache) -> None:
     async def model(question: str) -> str:
         return question.upper()
@@ -459,6 +468,16 @@ def test_labelled_pairs_teach_words_and_a_threshold(collection: adjoin.Collectio
     assert cache.report().labels == 322
 
 
+def test_cosines_of_another_model_teach_no_threshold(tmp_path: Path) -> None:
+    with adjoin.open(tmp_path / "db") as db:
+        rows = db.collection("cache", embedder=TinyEmbedder())
+        pairs = [(f"How do I use tool {n}?", f"how can I use tool {n}", True) for n in range(320)]
+        assert SemanticCache(rows).learn(pairs).threshold.source == "learned"
+        rows.re_embed(TinyEmbedder(32, name="other"))
+        assert SemanticCache(rows).report().threshold.source == "unmeasured"
+        assert SemanticCache(rows).report().labels == 320
+
+
 def test_a_budget_of_nothing_gives_exact_hits_alone(collection: adjoin.Collection) -> None:
     cache = SemanticCache(collection, error_budget=0.0)
     cache.store("How do I open it?", "So.")
@@ -560,3 +579,13 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "--yes" in str(run("clear").exception)
     assert json.loads(run("clear", "--yes", "--json").stdout) == {"removed": 1}
     assert "one of them" in str(run("invalidate").exception)
+
+
+def test_the_page_shows_what_is_true() -> None:
+    import doctest
+
+    failed, tried = doctest.testfile(
+        str(Path(__file__).resolve().parents[2] / "docs" / "cache.md"), module_relative=False
+    )
+    assert tried >= 7
+    assert failed == 0

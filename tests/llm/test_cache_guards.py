@@ -78,7 +78,7 @@ negation  | 로그인이 되나요? | 로그인이 되지 않나요?
 negation  | 먹어도 되나요? | 먹으면 안 되나요?
 negation  | 재고가 있나요? | 재고가 없나요?
 antonym   | 불 켜줘 | 불 꺼줘
-antonym   | 환불이 가능한가요? | 환불이 불가능한가요?
+negation  | 환불이 가능한가요? | 환불이 불가능한가요?
 number    | 사과 3개 주문 | 사과 4개 주문
 number    | 세 명 예약 | 네 명 예약
 date      | 2024년 예산 | 2025년 예산
@@ -92,6 +92,80 @@ word      | 한국의 수도 | 일본의 수도
 word      | 중국어 배우기 | 중국 배우기
 word      | 전기는 어떻게 만들어? | 전지는 어떻게 만들어?
 word      | 설치 방법 | 점검 방법
+"""
+
+# Further ones, in which a small word or an order alone makes the difference.
+SUBTLE = """
+Is aspirin safe for children? | Is aspirin unsafe for children?
+How to gain weight | How to lose weight
+What is the boiling point of water in Celsius? | What is the boiling point of water in Fahrenheit?
+Who won the 2018 World Cup? | Who won the 2022 World Cup?
+Translate hello to French | Translate hello to Spanish
+Translate from English to Korean | Translate from Korean to English
+Is A bigger than B? | Is B bigger than A?
+How do I increase the limit? | How do I decrease the limit?
+Why is the sky blue? | Why isn't the sky blue?
+Are cats better than dogs? | Are dogs better than cats?
+What are the pros of remote work? | What are the cons of remote work?
+What causes rain? | What does rain cause?
+How many ounces in a cup? | How many cups in an ounce?
+Did Germany invade Poland? | Did Poland invade Germany?
+Is it true that the earth is flat? | Is it false that the earth is flat?
+Can dogs eat grapes? | Can grapes eat dogs?
+Show me flights before 5pm | Show me flights after 5pm
+more than 5 items | fewer than 5 items
+at least 3 | at most 3
+Who was the first man on the moon? | Who was the last man on the moon?
+How do I upgrade? | How do I downgrade?
+List all users | List all users except admins
+I have a fever, what should I take? | I have a fever, what should I not take?
+Only show errors | Show errors
+Why do men live longer than women? | Why do women live longer than men?
+What was the revenue in Q1? | What was the revenue in Q2?
+Write a poem about love | Write a poem about hate
+Tell me a joke about cats | Tell me a joke without cats
+Remove the first element | Remove the last element
+Who killed John? | Who did John kill?
+What did Tom tell Ann? | What did Ann tell Tom?
+Is X a subset of Y? | Is Y a subset of X?
+How does A affect B? | How does B affect A?
+teacher of Plato | Plato's teacher's student
+the dog of my friend | the friend of my dog
+capital of the country | country of the capital
+mother of the king | king of the mother
+How do I get from the airport to the hotel? | How do I get from the hotel to the airport?
+환불이 되나요? | 환불이 안 되나요?
+서울에서 제주로 가는 항공편 | 제주에서 서울로 가는 항공편
+오늘 환율 알려줘 | 어제 환율 알려줘
+달러를 원으로 환전 | 원을 달러로 환전
+남자 화장실 위치 | 여자 화장실 위치
+가입 방법 | 탈퇴 방법
+흡연이 가능한가요? | 흡연이 금지인가요?
+아이폰이 갤럭시보다 좋아? | 갤럭시가 아이폰보다 좋아?
+개가 고양이를 물었어? | 고양이가 개를 물었어?
+어머니의 아버지는 누구야? | 아버지의 어머니는 누구야?
+1번 출구로 나가는 법 | 2번 출구로 나가는 법
+불을 끄지 마 | 불을 꺼
+문을 잠갔나요? | 문을 열었나요?
+약을 식전에 먹나요? | 약을 식후에 먹나요?
+최소 금액은? | 최대 금액은?
+환불 규정은 언제 바뀌었나요? | 환불 규정은 왜 바뀌었나요?
+커피를 마셔도 되나요? | 커피를 마시면 안 되나요?
+한국이 일본을 이겼나요? | 일본이 한국을 이겼나요?
+A에서 B로 복사 | B에서 A로 복사
+한국과 일본 중 어디가 커? | 일본과 중국 중 어디가 커?
+학생이 선생님에게 준 선물 | 선생님이 학생에게 준 선물
+물이 들어간 음식 | 불이 들어간 음식
+영어로 번역해줘 | 일본어로 번역해줘
+회사 이름이 뭐야? | 회사 주소가 뭐야?
+비싼 것부터 보여줘 | 싼 것부터 보여줘
+두 시간 뒤에 깨워줘 | 두 시간 전에 깨워줘
+왼쪽으로 돌려 | 오른쪽으로 돌려
+먹고 자도 되나요? | 자고 먹어도 되나요?
+시작 날짜 | 종료 날짜
+매운 라면 | 안 매운 라면
+카드만 되나요? | 카드도 되나요?
+신용카드 없이 결제 | 신용카드로 결제
 """
 
 
@@ -114,6 +188,12 @@ def test_what_differs_is_named(kind: str, one: str, other: str) -> None:
         assert kind in KINDS
         assert refusal.kind == kind, refusal.why
         assert refusal.why
+
+
+@pytest.mark.parametrize(("one", "other"), pairs(SUBTLE))
+def test_small_words_and_order_keep_questions_apart(one: str, other: str) -> None:
+    assert compare(one, other) is not None
+    assert compare(other, one) is not None
 
 
 def test_case_spaces_and_the_punctuation_of_sentences_are_no_difference() -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.stores import ROOT
 
 import adjoin
 from adjoin.errors import InvalidOption
@@ -382,3 +387,40 @@ def test_other_paths_and_wrong_bodies_go_through(client: Any, proxy: Running) ->
 def test_an_endpoint_is_a_url(cache: SemanticCache) -> None:
     with pytest.raises(InvalidOption, match="http"):
         make_app(cache, "api.openai.com/v1")
+
+
+def test_the_command_serves_and_its_answers_are_there_afterwards(
+    endpoint: Endpoint, endpoint_and_url: tuple[Endpoint, str], tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = str(tmp_path / "db")
+    command = [
+        sys.executable,
+        "-m",
+        "adjoin",
+        "serve",
+        "--proxy",
+        endpoint_and_url[1],
+        "--db",
+        folder,
+        "--port",
+        str(port),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="k", max_retries=20, timeout=20) as client:
+            assert ask(client, "How do I reset my password?").choices[0].message.content.startswith("It is How")
+            assert how(client, "How can I reset my password?") == "hit"
+            assert how(client, "비밀번호를 어떻게 바꾸나요?") == "miss"
+            assert how(client, "비밀번호 변경 방법 알려줘") == "hit"
+    finally:
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=30)[1]
+    assert f"http://127.0.0.1:{port}/v1" in told
+    assert "Traceback" not in told
+    assert len(endpoint.requests) == 2
+    with adjoin.open(folder) as db:
+        report = SemanticCache(db.collection("cache")).report()
+    assert (report.entries, report.semantic_hits, report.prompt_tokens) == (2, 2, 22)

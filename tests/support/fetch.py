@@ -19,7 +19,7 @@ PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
 
 
 def main() -> None:
-    from tests.support import models, pairs, words  # which take CACHE from here
+    from tests.support import models, pairs, questions, words  # which take CACHE from here
 
     if not (HELP / "done").exists():
         fetch_help()
@@ -29,6 +29,10 @@ def main() -> None:
         models.main()
     except subprocess.CalledProcessError as exc:
         print(f"{exc}: the tests that compare with those models will be skipped", file=sys.stderr)
+    try:
+        questions.fetch()
+    except subprocess.CalledProcessError as exc:
+        print(f"{exc}: the tests that compare questions will be skipped", file=sys.stderr)
     try:
         words.main()
     except subprocess.CalledProcessError as exc:

@@ -28,10 +28,11 @@ class SingleFlight(Generic[T]):
     def run(self, key: str, work: Callable[[], T]) -> tuple[T, bool]:
         """The result, and whether another caller's work gave it. Raises what the work raised.
 
-        Work that asks for its own key again, in the same thread, does it itself instead of waiting for ever.
+        Work that asks for its own key again, in the same thread, does it itself instead of waiting for ever; so does a call in
+        an event loop's thread where a task leads, which could not go on meanwhile.
         """
         while True:
-            flight, leads = self._board(key)
+            flight, leads = self._board(key, in_loop=_in_loop())
             if flight is None:
                 return work(), False
             if not leads:
@@ -66,8 +67,8 @@ class SingleFlight(Generic[T]):
             self._land(key, flight, None, result)
             return result, False
 
-    def _board(self, key: str, *, threads: bool = True) -> tuple[Future[Any] | None, bool]:
-        """The flight and whether this caller leads it; None for a thread that leads it already."""
+    def _board(self, key: str, *, threads: bool = True, in_loop: bool = False) -> tuple[Future[Any] | None, bool]:
+        """The flight and whether this caller leads it; None for a thread that leads it already, or would block who does."""
         here = threading.get_ident() if threads else 0
         with self._lock:
             if self._process != os.getpid():  # a forked child: who led is not here
@@ -78,7 +79,8 @@ class SingleFlight(Generic[T]):
                 flight.set_running_or_notify_cancel()  # from now on no waiter can cancel it
                 self._flights[key] = flight, here
                 return flight, True
-            return (None, False) if threads and known[1] == here else (known[0], False)
+            blocking = known[1] == here or (in_loop and known[1] == 0)
+            return (None, False) if threads and blocking else (known[0], False)
 
     def _land(self, key: str, flight: Future[Any], error: BaseException | None, result: Any = None) -> None:
         with self._lock:
@@ -89,3 +91,12 @@ class SingleFlight(Generic[T]):
             flight.set_exception(error)
         else:
             flight.set_result(_AGAIN)
+
+
+def _in_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -6,11 +6,11 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from adjoin.errors import InvalidInput
-from adjoin.llm.cache.entries import KIND, check_question
+from adjoin.llm.cache.entries import KIND, check_question, digest
 from adjoin.llm.cache.guards import compare, differing
 from adjoin.llm.cache.threshold import Label, Threshold, choose, shipped
 from adjoin.types import Item
@@ -45,6 +45,7 @@ class Pair:
     same: bool
     score: float
     source: Literal["given", "shadow"]
+    model: str = ""
 
 
 class Labels:
@@ -79,7 +80,7 @@ class Labels:
         if self._pairs is not None and now - self._loaded < again_after_s:
             return
         rows = [
-            Pair(m["one"], m["other"], m["same"], m["score"], m["source"])
+            Pair(m["one"], m["other"], m["same"], m["score"], m["source"], m["model"])
             for m in (row.metadata for row in self._collection.scan({KIND: "label"}))
         ]
         with self._lock:
@@ -96,14 +97,21 @@ class Labels:
             if pair.same and pair.source == "given" and (words := differing(pair.one, pair.other))
         }
         self._equal = frozenset(taught.values()) - apart
+        model = self._fingerprint()  # cosines of another model tell nothing of this one's
         let_pass = [
             Label(pair.score, pair.same)
             for pair in self._pairs
-            if (pair.one, pair.other) not in taught and compare(pair.one, pair.other, self._equal) is None
+            if pair.model == model
+            and (pair.one, pair.other) not in taught
+            and compare(pair.one, pair.other, self._equal) is None
         ]
         self._passed = len(let_pass), sum(not label.same for label in let_pass)
         start = shipped(self._budget, default_model=self._collection_model() == DEFAULT_MODEL)
         self._threshold = choose(let_pass, self._budget, start)
+
+    def _fingerprint(self) -> str:
+        identity = getattr(self._collection.embedder, "identity", None)
+        return "" if identity is None else digest(identity.to_json())
 
     def _collection_model(self) -> str:
         return str(getattr(getattr(self._collection.embedder, "identity", None), "name", ""))
@@ -111,11 +119,12 @@ class Labels:
     def add(self, pairs: Sequence[Pair], vectors: Any) -> Learned:
         """Keep them, in one write, and learn. vectors: of each pair's first question."""
         self._load()
+        pairs = [replace(pair, model=self._fingerprint()) for pair in pairs]
         items = [
             Item(
                 pair.one, f"cache-label:{uuid.uuid4().hex}",
                 {KIND: "label", "one": pair.one, "other": pair.other, "same": pair.same, "score": pair.score,
-                 "source": pair.source, "at": time.time()},
+                 "source": pair.source, "model": pair.model, "at": time.time()},
                 vector,
             )
             for pair, vector in zip(pairs, vectors, strict=True)

@@ -260,7 +260,7 @@ OPENERS: Final = (
 TELLING: Final = (
     "tell me about", "tell me", "explain to me", "explain", "show me", "let me know", "help me understand", "help me to",
     "help me", "give me", "teach me", "i want to know", "i would like to know", "i would like you to tell me",
-    "i need to know", "i am looking for", "i would like to understand", "describe", "say",
+    "i need to know", "i am looking for", "i would like to understand", "describe", "say", "define",
 )  # fmt: skip
 """Ways to ask for an answer; they fall away at the start of a question."""
 
@@ -278,7 +278,9 @@ MEANT: Final = {
     "what is the process to": "how to", "in which way": "how", "in what way": "how", "by what means": "how",
     "have to": "must", "has to": "must", "had to": "must", "need to": "must", "needs to": "must", "want to": "", "would like to": "",
     "what is the meaning of": "what mean", "what is the definition of": "what mean", "what does": "what",
-    "how much time": "how long", "how many times": "how often", "how frequently": "how often", "what is the age of": "how old",
+    "what is the price": "how much cost", "what does it cost": "how much cost", "where can i find": "where is", "where do i find": "where is",
+    "where can i see": "where is", "how is the weather": "what is the weather", "what is the height of": "how tall", "what is the length of": "how long",
+    "what is the weight of": "how heavy", "how much time": "how long", "how many times": "how often", "how frequently": "how often", "what is the age of": "how old",
     "what is the price of": "how much cost", "what is the cost of": "how much cost", "what does the price of": "how much cost",
     "how much is": "how much cost", "how expensive is": "how much cost", "how much does it cost to": "how much cost",
     "what is the number of": "how many", "what number of": "how many", "what amount of": "how much",
@@ -398,6 +400,19 @@ shut, close
 forget, forgot
 hoover, vacuum
 method, way, procedure
+color, colour
+favorite, favourite
+center, centre
+behavior, behaviour
+license, licence
+catalog, catalogue
+dialog, dialogue
+gray, grey
+meter, metre
+program, programme
+canceled, cancelled
+labor, labour
+neighbor, neighbour
 """
 
 _OPPOSITE_ENGLISH: Final = """

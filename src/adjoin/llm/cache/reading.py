@@ -516,6 +516,53 @@ def _base(token: str) -> str:
     return token
 
 
+_WITH_S: Final = tuple(
+    [
+        "otherwise",
+        "likewise",
+        "exercis",
+        "promis",
+        "precis",
+        "surpris",
+        "advis",
+        "revis",
+        "compris",
+        "disguis",
+        "enterpris",
+        "franchis",
+        "supervis",
+        "merchandis",
+        "expertis",
+        "paradis",
+        "televis",
+        "improvis",
+        "devis",
+        "clockwise",
+        "praise",
+        "raise",
+        "analysis",
+        "basis",
+        "emphasis",
+        "hypothesis",
+        "thesis",
+        "crisis",
+        "axis",
+        "chassis",
+        "tennis",
+        "diagnosis",
+        "synthesis",
+        "concise",
+        "demise",
+        "premise",
+        "treatise",
+        "appris",
+        "circumcis",
+        "incis",
+        "excis",
+    ]
+)
+
+
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """Without the endings that inflect: enabling, enables and enabled → enabl. Endings that make other words stay."""
@@ -535,6 +582,8 @@ def stem(word: str) -> str:
             break
     if word.endswith("y") and len(word) > 4:
         word = word[:-1] + "i"
+    if word.endswith(("ise", "is")) and len(word) > 6 and not word.startswith(_WITH_S):
+        word = word[: word.rindex("is")] + "ize"  # British spelling
     return word.removesuffix("e") if len(word) > 4 else word
 
 
@@ -557,6 +606,8 @@ _KNOWN_SPACES: Final = (
 
 
 _KOREAN_MEANT: Final = (
+    (re.compile(r"(?<=[이가은는])\s어떻게\s?(?:되|돼|됩)\S*"), " 뭐"),  # 이름이 어떻게 되세요?
+    (re.compile(r"불가능(?:해|한|합)"), "가능하지 않"),
     (re.compile(r"(방법|법|절차)[이은을를]?\s?(?:뭐|뭔|무엇|뭘)\S*"), "방법"),
     (re.compile(r"(방법|법)[을를은이]?\s?(?:잘\s)?(?:모르|몰라)\S*"), "방법"),
     (re.compile(r"려면\s?(?:무엇을|뭘|뭐를|무얼)\s?(?=해)"), "려면 어떻게 "),
@@ -673,6 +724,8 @@ def _korean_word(token: str, tokens: list[str], at: int, glued: bool, held: list
         and korean.letters(token[1:]) in korean.SUFFIXES
     ):
         parts.past = parts.past or token[0] in "했됐" or token.startswith("있었")
+        return
+    if token.startswith("가능") and "can" in parts.modals:
         return
     found = korean.group_of(token)
     if found is not None:
