@@ -218,6 +218,11 @@ def test_a_stream_passes_piece_by_piece_and_is_kept_when_it_is_whole(client: Any
     assert streamed(client, "what is hallasan") == "It is What is Hallasan? indeed "
     assert ask(client, "What is Hallasan?").choices[0].message.content == "It is What is Hallasan? indeed "
     assert len(endpoint.requests) == 1
+    for number in range(
+        20
+    ):  # a client that stops reading at the last event, and closes, has its answer kept all the same
+        streamed(client, f"What is mountain {number}?")
+        assert how(client, f"what is mountain {number}") == "exact"
     events = list(ask(client, "What is Hallasan?", stream=True, stream_options={"include_usage": True}))
     assert events[-1].usage.completion_tokens == 5
 

@@ -137,6 +137,7 @@ class Gathered:
     model: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
     plain: bool = True
+    ended: bool = False
     _rest: bytes = b""
 
     def feed(self, piece: bytes) -> None:
@@ -146,7 +147,11 @@ class Gathered:
             self._line(line.strip())
 
     def _line(self, line: bytes) -> None:
-        if not line.startswith(b"data:") or (data := line[5:].strip()) == b"[DONE]":
+        if not line.startswith(b"data:"):
+            return
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            self.ended = True
             return
         try:
             event = json.loads(data)

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from adjoin.errors import AdjoinError, AnswerCutOff, InvalidOption, MissingExtra, ModelError
 from adjoin.llm.base import Reply
@@ -34,6 +34,13 @@ _HOP_BY_HOP: Final = frozenset(
 )  # fmt: skip
 _MARK: Final = "x-adjoin-cache"
 """The header that says how it was answered: `hit`, `exact`, `shared`, `miss`, or `pass` and why."""
+
+
+class _Piece(NamedTuple):
+    """Bytes of a stream. last: the sign of the end is in them."""
+
+    data: bytes
+    last: bool
 
 
 class _Upstream(ModelError):
@@ -104,7 +111,7 @@ class Proxy:
 
     async def _answer(self, request: HttpRequest, body: bytes, wanted: Request) -> Response:
         """The model is asked by the first of those who ask the same; its pieces go to that one at once, to the others at the end."""
-        pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1000)
+        pieces: asyncio.Queue[_Piece | None] = asyncio.Queue(maxsize=1000)
 
         async def ask_upstream(_: str) -> Reply:
             if wanted.streams:
@@ -140,17 +147,23 @@ class Proxy:
         return self._stream(self._passing(first.result(), pieces, asking), "miss")
 
     async def _passing(
-        self, first: bytes | None, pieces: asyncio.Queue[bytes | None], asking: asyncio.Future[Answered]
+        self, first: _Piece | None, pieces: asyncio.Queue[_Piece | None], asking: asyncio.Future[Answered]
     ) -> AsyncIterator[bytes]:
-        """Pieces as they come. The end is sent only after the answer is kept; a stream that broke ends broken."""
+        """Pieces as they come. The last one is sent only after the answer is kept, since clients hang up when they have it; one
+        who hangs up before ends the call. A stream that broke ends broken."""
+        whole = False
         try:
             piece = first
             while piece is not None:
-                yield piece
+                if piece.last:
+                    whole = True
+                    await asyncio.shield(asking)
+                yield piece.data
                 piece = await pieces.get()
-            await asking
+            whole = True
+            await asyncio.shield(asking)
         finally:
-            if not asking.done():
+            if not whole and not asking.done():
                 asking.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await asking
@@ -191,7 +204,7 @@ class Proxy:
             raise _Upstream(answer.status_code, answer.headers, answer.content)
         return as_reply(raw, time.perf_counter() - began)
 
-    async def _streamed(self, request: HttpRequest, body: bytes, pieces: asyncio.Queue[bytes | None]) -> Reply:
+    async def _streamed(self, request: HttpRequest, body: bytes, pieces: asyncio.Queue[_Piece | None]) -> Reply:
         began = time.perf_counter()
         gathered = Gathered()
         try:
@@ -202,7 +215,9 @@ class Proxy:
                         raise _Upstream(answer.status_code, answer.headers, await answer.aread())
                     async for piece in answer.aiter_bytes():
                         gathered.feed(piece)
-                        await pieces.put(piece)
+                        await pieces.put(_Piece(piece, gathered.ended))
+                        if gathered.ended:
+                            break
                 finally:
                     await answer.aclose()
         except _Upstream:
@@ -306,7 +321,7 @@ class Proxy:
         return StreamingResponse(pieces, 200, {_MARK: how, "cache-control": "no-cache"}, media_type="text/event-stream")
 
 
-async def _put_end(pieces: asyncio.Queue[bytes | None]) -> None:
+async def _put_end(pieces: asyncio.Queue[_Piece | None]) -> None:
     """The sign of the end, also where the queue is full: what broke off need not be read to its end."""
     while pieces.full():
         pieces.get_nowait()

@@ -516,51 +516,14 @@ def _base(token: str) -> str:
     return token
 
 
-_WITH_S: Final = tuple(
-    [
-        "otherwise",
-        "likewise",
-        "exercis",
-        "promis",
-        "precis",
-        "surpris",
-        "advis",
-        "revis",
-        "compris",
-        "disguis",
-        "enterpris",
-        "franchis",
-        "supervis",
-        "merchandis",
-        "expertis",
-        "paradis",
-        "televis",
-        "improvis",
-        "devis",
-        "clockwise",
-        "praise",
-        "raise",
-        "analysis",
-        "basis",
-        "emphasis",
-        "hypothesis",
-        "thesis",
-        "crisis",
-        "axis",
-        "chassis",
-        "tennis",
-        "diagnosis",
-        "synthesis",
-        "concise",
-        "demise",
-        "premise",
-        "treatise",
-        "appris",
-        "circumcis",
-        "incis",
-        "excis",
-    ]
+# fmt: off
+_WITH_S: Final = (
+    "otherwise", "likewise", "exercis", "promis", "precis", "surpris", "advis", "revis", "compris", "disguis", "enterpris", "franchis",
+    "supervis", "merchandis", "expertis", "paradis", "televis", "improvis", "devis", "clockwise", "praise", "raise", "analysis",
+    "basis", "emphasis", "hypothesis", "thesis", "crisis", "axis", "chassis", "tennis", "diagnosis", "synthesis", "concise", "demise",
+    "premise", "treatise", "appris", "circumcis", "incis", "excis",
 )
+# fmt: on
 
 
 @lru_cache(maxsize=20_000)
