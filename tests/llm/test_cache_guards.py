@@ -62,6 +62,9 @@ date      | open on 2024-05-01 | open on 2024-06-01
 time      | open at 3 pm | open at 3 am
 code      | how do I open a file in C | how do I open a file in C++
 code      | How do I list files with `ls -a`? | How do I list files with `ls -l`?
+code      | how do I connect port w5x to port w7y | how do I connect port w5x to port u7y
+code      | play the mp3 file | play the mp4 file
+code      | What was the revenue in Q1? | What was the revenue in Q2?
 code      | what does --force do | what does --dry-run do
 code      | what is in config.json | what is in config.yaml
 quote     | what does "foo" mean | what does "bar" mean
@@ -121,7 +124,6 @@ List all users | List all users except admins
 I have a fever, what should I take? | I have a fever, what should I not take?
 Only show errors | Show errors
 Why do men live longer than women? | Why do women live longer than men?
-What was the revenue in Q1? | What was the revenue in Q2?
 Write a poem about love | Write a poem about hate
 Tell me a joke about cats | Tell me a joke without cats
 Remove the first element | Remove the last element

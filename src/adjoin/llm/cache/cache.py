@@ -209,8 +209,7 @@ class SemanticCache:
         vector = self._embed([question])[0]
         considered: list[Considered] = []
         taken: CacheHit | None = None
-        embedder = self._collection.embedder
-        if getattr(embedder, "is_cut", None) is not None and embedder.is_cut([question])[0]:  # type: ignore[union-attr]
+        if self._is_cut(question):
             return None, vector, considered  # what lies beyond what the model reads would not be compared
         for near in self._collection.search(vector, NEAREST, self._where(wanted), RECALL):
             refusal, exact = self._refusal(question, near, threshold)
@@ -236,6 +235,14 @@ class SemanticCache:
         ):
             self._counters.add(**{f"refused.{considered[0].refusal.kind}": 1})
         return taken, vector, considered
+
+    def _is_cut(self, question: str) -> bool:
+        embedder = self._collection.embedder
+        if 3 * len(question) < getattr(
+            embedder, "max_tokens", 0
+        ):  # no character is more than three pieces: no need to count
+            return False
+        return hasattr(embedder, "is_cut") and bool(embedder.is_cut([question])[0])  # type: ignore[union-attr]
 
     def _refusal(self, question: str, near: Hit, threshold: float) -> tuple[Refusal | None, bool]:
         stored = near.content

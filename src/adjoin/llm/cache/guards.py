@@ -174,17 +174,7 @@ def _matched(
             free.remove(partner)
             pairs.append((at, partner))
     alone, free = _compounds(a, b, alone, free)
-    return (
-        _once([a.words[at] for at in alone], a, b, pairs, 0),
-        _once([b.words[at] for at in free], b, a, pairs, 1),
-        pairs,
-    )
-
-
-def _once(alone: list[Word], own: Reading, other: Reading, pairs: list[tuple[int, int]], side: int) -> list[Word]:
-    """Without words that are said twice on one side and once on the other."""
-    matched = [own.words[pair[side]] for pair in pairs]
-    return [word for word in alone if word.kind != "word" or not any(word.same(m) for m in matched)]
+    return [a.words[at] for at in alone], [b.words[at] for at in free], pairs
 
 
 def _compounds(a: Reading, b: Reading, left: list[int], right: list[int]) -> tuple[list[int], list[int]]:

@@ -68,6 +68,8 @@ _CODE: Final = re.compile(
     r"|\b\w+\([^()\n]*\)|\b[A-Za-z]\w*(?:\.[A-Za-z_]\w*)+\b|\bv?\d+\.\d+\.\d+(?:\.\d+)*(?:-[\w.]+)?\b|\b[A-Za-z0-9]+_\w+\b|\b[A-Za-z][\w]*(?:\+\+|\#)"
     r"|(?<!\w)\.[A-Za-z]{2,5}\b|\b0x[0-9A-Fa-f]+\b|[<>=!]=|&&|\|\||->|=>|::|\$\{?\w*[A-Za-z_]\w*\}?"
 )
+_NAMED: Final = re.compile(r"(?<![\w-])[A-Za-z]+-?\d[A-Za-z0-9]*(?![A-Za-z0-9_])")
+"""Letters with figures in them: mp3, GPT-4, Q1."""
 _DATE: Final = re.compile(
     r"\b(\d{4})\s?[-./]\s?(\d{1,2})\s?[-./]\s?(\d{1,2})\b|(\d{4})\s?년\s?(\d{1,2})\s?월(?:\s?(\d{1,2})\s?일)?"
 )
@@ -103,6 +105,7 @@ def read(text: str) -> Reading:
     rest = _FENCED.sub(lambda m: hold("code", (m[1] or m[2] or "").strip(), m[0]), rest)
     rest = _QUOTED.sub(lambda m: hold("quote", next(g for g in m.groups() if g).strip().strip(".,!?"), m[0]), rest)
     rest = _CODE.sub(lambda m: hold("code", m[0], m[0]), rest)
+    rest = _NAMED.sub(lambda m: hold("code", m[0].casefold(), m[0]), rest)
     rest = _DATE.sub(lambda m: hold("date", "-".join(str(int(g)) for g in m.groups() if g), m[0]), rest)
     rest = _CLOCK.sub(lambda m: hold("time", _clock(m), m[0]), rest)
     rest = _NUMBER.sub(lambda m: _numbered(m, hold), rest)
