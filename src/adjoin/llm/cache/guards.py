@@ -14,7 +14,9 @@ from typing import Final, NamedTuple
 
 from adjoin.llm.cache import korean
 from adjoin.llm.cache import lexicon as lex
-from adjoin.llm.cache.reading import Reading, Word, read
+from adjoin.llm.cache.english import stem
+from adjoin.llm.cache.reading import read
+from adjoin.llm.cache.words import Reading, Word
 
 
 class Refusal(NamedTuple):
@@ -227,8 +229,6 @@ def _opposite(one: Word, other: Word) -> bool:
 
 
 def _opposite_stems() -> frozenset[frozenset[str]]:
-    from adjoin.llm.cache.reading import stem
-
     return frozenset(
         frozenset(stem(lex.SAME_ENGLISH.get(word, word)) for word in pair) for pair in lex.OPPOSITE_ENGLISH
     )
