@@ -255,6 +255,19 @@ def test_a_stream_that_breaks_off_ends_broken_and_is_not_kept(
     assert cache.report().entries == 0
 
 
+def test_a_client_that_hangs_up_ends_the_call_and_nothing_is_kept(
+    client: Any, endpoint: Endpoint, cache: SemanticCache
+) -> None:
+    endpoint.answer = "word " * 100 + "{question}"
+    stream = ask(client, "What is Hallasan?", stream=True)
+    next(iter(stream))
+    stream.close()
+    time.sleep(1.5)  # the whole answer would have come by now
+    assert cache.report().entries == 0
+    endpoint.answer = "It is {question} indeed"
+    assert ask(client, "What is Hallasan?").choices[0].message.content == "It is What is Hallasan? indeed"
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_an_answer_cut_at_its_length_is_given_but_not_kept(
     client: Any, endpoint: Endpoint, cache: SemanticCache, streams: bool

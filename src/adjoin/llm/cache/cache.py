@@ -665,7 +665,7 @@ class SemanticCache:
     def close(self) -> None:
         """Wait for verifications and write the counters. The collection stays open; closing twice does no harm."""
         self.wait()
-        if self._counters.unwritten:
+        if self._counters.any:
             self._flush()
 
     def __enter__(self) -> Self:

@@ -55,8 +55,9 @@ class Counters:
         return self._since >= FLUSH_COUNTS or (self._since > 0 and late)
 
     @property
-    def unwritten(self) -> bool:
-        return self._since > 0
+    def any(self) -> bool:
+        """Whether there is anything to write. The row may be older than it looks: of two writes at once the older may come last."""
+        return bool(self._counts)
 
     def item(self, dim: int) -> Item:
         """The row, as of now."""
