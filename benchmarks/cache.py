@@ -153,9 +153,12 @@ def lookups() -> None:
         scope = Scope({})
 
         def items() -> Iterator[Item]:
+            seen: set[str] = set()  # some differ in their capitals alone
             for number, (text, vector) in enumerate(zip(texts, data.vectors, strict=False)):
                 entry = Entry(scope, text, f"Answer {number}. " * 20, time.time(), None, (), (), "m", 100, 50, 1.0)
-                yield Item(text, entry.id, entry.metadata, vector)
+                if entry.id not in seen:
+                    seen.add(entry.id)
+                    yield Item(text, entry.id, entry.metadata, vector)
 
         began = time.perf_counter()
         collection.upsert(items())

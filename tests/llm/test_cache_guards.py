@@ -168,6 +168,102 @@ A에서 B로 복사 | B에서 A로 복사
 매운 라면 | 안 매운 라면
 카드만 되나요? | 카드도 되나요?
 신용카드 없이 결제 | 신용카드로 결제
+What is the best laptop under $1000? | What is the best laptop over $1000?
+Can I use it on an iPhone? | Can I use it on an Android?
+How do I convert a PDF to Word? | How do I convert Word to PDF?
+What are the side effects of ibuprofen? | What are the benefits of ibuprofen?
+Is it OK to drink coffee while pregnant? | Is it OK to drink tea while pregnant?
+How to stop a process in Linux | How to start a process in Linux
+What did Einstein say about Bohr? | What did Bohr say about Einstein?
+How many calories are in an apple? | How many carbs are in an apple?
+When does school start? | When does school end?
+Is the store open today? | Is the store open tomorrow?
+Is the store open? | Is the store closed?
+I can log in, what now? | I can't log in, what now?
+My order arrived, what next? | My order has not arrived, what next?
+Do I need a visa for Japan? | Do I need a visa for China?
+Do I need a visa from Japan? | Do I need a visa for Japan?
+Which is cheaper, A or B? | Which is more expensive, A or B?
+What's the difference between A and B? | What's the similarity between A and B?
+Should children get the vaccine? | Should adults get the vaccine?
+Why did the price go up? | Why did the price go down?
+Who is older, Ann or Bob? | Who is younger, Ann or Bob?
+Can I cancel within 30 days? | Can I cancel after 30 days?
+Can I cancel before the trial ends? | Can I cancel after the trial ends?
+Write it in British English | Write it in American English
+Explain it to a child | Explain it to an expert
+use tabs | use spaces
+ban all users except admins | ban all users including admins
+Please do it | Please don't do it
+What is allowed? | What is not allowed?
+Is there any way to avoid fees? | Is there a way to pay fees?
+Tell me about Georgia the country | Tell me about Georgia the state
+turn up the heat | turn down the heat
+Is he her father? | Is she his mother?
+Who hired him? | Who hired her?
+What is his name? | What is her name?
+How do I lock my phone? | How do I unlock my phone?
+What's the minimum wage in Texas? | What's the maximum wage in Texas?
+Does it rain more in May or June? | Does it rain less in May or June?
+what is x if y = 3 | what is x if y = 4
+what is 2 + 2 | what is 2 * 2
+what is 2 - 2 | what is 2 + 2
+what is 10 / 2 | what is 2 / 10
+is 5 > 3 | is 5 < 3
+Is it raining? | Was it raining?
+Who will win? | Who won?
+How do I get to the airport? | How do I get from the airport?
+email from Bob | email to Bob
+the flight to Seoul | the flight from Seoul
+sort ascending | sort descending
+include tax | exclude tax
+with sugar | without sugar
+every day | every other day
+some users | all users
+Is everyone happy? | Is anyone happy?
+each user | no user
+What happens if I pay late? | What happens if I pay early?
+the king of France's wife | the wife of France's king
+서울에 가는 버스 | 서울에서 오는 버스
+서울행 버스 | 서울발 버스
+누가 그를 때렸나요? | 그가 누구를 때렸나요?
+비행기를 탈 수 있나요? | 비행기를 탈 수 없나요?
+이 약은 먹어도 되나요? | 이 약은 먹어야 하나요?
+반드시 등록해야 하나요? | 등록하지 않아도 되나요?
+회원만 이용 가능한가요? | 비회원도 이용 가능한가요?
+작년 매출 | 올해 매출
+지난주 회의록 | 다음 주 회의록
+이번 달 요금 | 지난달 요금
+아침 약 | 저녁 약
+출근 시간 | 퇴근 시간
+10시 전에 와 | 10시 후에 와
+19세 이상만 되나요? | 19세 미만만 되나요?
+형이 동생에게 준 책 | 동생이 형에게 준 책
+고양이를 무서워하는 개 | 개를 무서워하는 고양이
+비가 오면 열어 | 비가 오지 않으면 열어
+알림을 켜는 방법 | 알림을 끄는 방법
+소리를 키워줘 | 소리를 줄여줘
+온도를 올려줘 | 온도를 내려줘
+첫 번째 항목 삭제 | 두 번째 항목 삭제
+가장 큰 도시 | 가장 작은 도시
+큰 글씨로 | 작은 글씨로
+더 빠른 길 | 더 느린 길
+엄마 생일이 언제야? | 아빠 생일이 언제야?
+환불받을 수 있는 조건 | 환불받을 수 없는 조건
+자동 저장을 해제 | 자동 저장을 설정
+한국어를 영어로 번역 | 영어를 한국어로 번역
+원화를 달러로 | 달러를 원화로
+남편 이름 | 아내 이름
+왼쪽 위 | 오른쪽 위
+그 사람이 왔어? | 그 사람이 갔어?
+문이 열려 있어? | 문을 열어줘
+설치했나요? | 설치할까요?
+무료인가요? | 유료인가요?
+몇 명이 왔나요? | 누가 왔나요?
+어디로 가나요? | 어디에서 왔나요?
+지금 가도 돼? | 지금 가야 돼?
+매주 월요일 | 격주 월요일
+부모님과 같이 | 부모님 없이
 """
 
 

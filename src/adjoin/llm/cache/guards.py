@@ -109,6 +109,8 @@ def _question(a: Reading, b: Reading) -> Refusal | None:
         return Refusal(
             "question", f"one asks {' and '.join(a.asks) or 'nothing'}, the other {' and '.join(b.asks) or 'nothing'}"
         )
+    if a.asked_role and b.asked_role and a.asked_role != b.asked_role:
+        return Refusal("direction", "one asks who does it, the other to whom it is done")
     if a.mood and b.mood and a.mood != b.mood:
         return Refusal("question", "one asks, the other requests")
     return None

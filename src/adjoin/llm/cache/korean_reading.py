@@ -31,6 +31,12 @@ _KOREAN_MEANT: Final = (
 )
 
 
+_ASKED_ROLES: Final = (
+    ("subject", re.compile(r"(?<!\S)(?:누가|누구가|무엇이|뭐가|뭣이|어디가|어느 것이)(?=\s|$)")),
+    ("object", re.compile(r"(?<!\S)(?:누구를|누굴|무엇을|뭐를|뭘|무얼|어디를|어딜)(?=\s|$)")),
+)
+
+
 def take_apart(text: str, held: list[Word]) -> Parts:
     parts = Parts()
     for apart, together in _KNOWN_SPACES:
@@ -48,6 +54,8 @@ def take_apart(text: str, held: list[Word]) -> Parts:
     for at, token in enumerate(tokens):
         glued = at > 0 and f"{tokens[at - 1]}{token}" in closed
         _korean_word(token, tokens, at, glued, held, parts)
+    roles = {role for role, pattern in _ASKED_ROLES if pattern.search(text)}
+    parts.asked_role = roles.pop() if len(roles) == 1 else ""
     parts.persons = set(_korean_persons(tokens))
     return parts
 

@@ -39,7 +39,8 @@ class Word(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Reading:
     """language: of the writing, "hangul", "latin" and others. asks: kinds of question, sorted. persons: "1" who asks, "2" who is
-    asked. negated: each negator with the word after it. exact: what equal questions share, by which they are found again."""
+    asked. negated: each negator with the word after it. asked_role: whether who or what is asked for does it or has it done, in Korean.
+    exact: what equal questions share, by which they are found again."""
 
     text: str
     language: str
@@ -52,6 +53,7 @@ class Reading:
     past: bool
     future: bool
     persons: frozenset[str]
+    asked_role: str
     exact: str
 
 
@@ -67,9 +69,10 @@ class Parts:
         self.mood = ""
         self.past = self.future = False
         self.persons: set[str] = set()
+        self.asked_role = ""
 
     def finished(self, text: str, language: str, exact: str) -> Reading:
         return Reading(
             text, language, tuple(self.words), tuple(sorted(self.asks)), tuple(sorted(self.negated)), self.negations,
-            self.modals, self.mood, self.past, self.future, frozenset(self.persons), exact,
+            self.modals, self.mood, self.past, self.future, frozenset(self.persons), self.asked_role, exact,
         )  # fmt: skip
