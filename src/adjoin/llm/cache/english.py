@@ -118,6 +118,10 @@ def _say(tokens: list[str], capitals: list[bool], held: list[Word], parts: Parts
             parts.negated += [word.key] * pending
             role, pending = "", 0
             continue
+        if token == "'s":
+            if parts.words and not parts.words[-1].role:
+                parts.words[-1] = parts.words[-1]._replace(role="of")
+            continue
         if token in lex.NEGATORS:
             parts.negations += 1
             pending += 1

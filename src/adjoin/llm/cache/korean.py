@@ -98,6 +98,7 @@ def _all_suffixes() -> dict[str, Suffix]:
 
 
 SUFFIXES: Final = _all_suffixes()
+_VOWEL_SET: Final = frozenset(_VOWELS)
 _SAME: Final = {letters(stem): (stem, group) for stem, group in SAME_KOREAN.items()}
 _VERBS: Final = frozenset(map(letters, KOREAN_VERBS))
 _LONGEST_SUFFIX: Final = max(map(len, SUFFIXES))
@@ -114,6 +115,8 @@ def group_of(word: str) -> tuple[str, Suffix] | None:
         suffix = SUFFIXES.get(spelt[cut:])
         if known is None or suffix is None:
             continue
+        if suffix.kinds == {"ending"} and spelt[cut : cut + 1] == "ㄹ" and spelt[cut + 1 : cut + 2] in _VOWEL_SET:
+            continue  # 열려 is not of 열다
         stem, group = known
         if len(stem) == 1 and suffix.kinds != {"bare"}:
             wanted = "particle" if stem in KOREAN_SHORT_NOUNS else "ending"

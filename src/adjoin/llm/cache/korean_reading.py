@@ -50,6 +50,8 @@ def take_apart(text: str, held: list[Word]) -> Parts:
     parts.asks = set(_korean_asks(tokens))
     if not parts.asks and korean.is_told(text) and not re.search("[는은을인한할될된]지", text):
         parts.asks.add("what")
+    if not parts.asks and re.search(r"[가-힣][은는]\?\s*$", text):  # 가장 높은 산은?
+        parts.asks.add("what")
     parts.modals = frozenset() if "how" in parts.asks else korean.modals(text)
     for at, token in enumerate(tokens):
         glued = at > 0 and f"{tokens[at - 1]}{token}" in closed

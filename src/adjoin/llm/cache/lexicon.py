@@ -223,6 +223,10 @@ shut, close
 forget, forgot
 hoover, vacuum
 method, way, procedure
+fastest, quickest
+nearest, closest
+easiest, simplest
+mean, stand for
 color, colour
 favorite, favourite
 center, centre
@@ -475,6 +479,7 @@ _SAME_KOREAN: Final = """
 예약, 예매
 신청, 접수
 뜻, 의미
+가장, 제일
 차이, 차이점, 다른점
 """
 
