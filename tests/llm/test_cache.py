@@ -256,7 +256,9 @@ def test_what_is_no_text_is_an_error(cache: SemanticCache) -> None:
 
 def test_two_hundred_threads_make_one_call_and_all_have_its_answer_or_its_error(cache: SemanticCache) -> None:
     for error in (None, ModelUnavailable("down")):
-        model = Model(delay_s=0.3, error=error)
+        model = Model(
+            delay_s=1.5 if error else 0.3, error=error
+        )  # who comes after a failure calls again, and is right to
         got: list[object] = []
 
         def one(model: Model = model, got: list[object] = got) -> None:

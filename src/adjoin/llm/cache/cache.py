@@ -38,6 +38,8 @@ NEAREST: Final = 8
 """Stored questions that are compared word by word."""
 RECALL: Final = 0.8
 """Of the search: a question that asks the same is among the easy ones to find, and one that is not found costs a call."""
+_SURELY: Final = 0.9
+"""Questions that are the same but for case and spaces are nearer than that."""
 _SKEW_S: Final = (
     5.0  # two processes' clocks may differ by so much; an entry further in the future is from a clock that went back
 )
@@ -248,6 +250,8 @@ class SemanticCache:
         stored = near.content
         if not isinstance(stored, str):
             return Refusal("word", "the stored question is no text"), False
+        if near.score < min(threshold, _SURELY):
+            return Refusal("far", f"a cosine of {near.score:.3f} is below {threshold:.3f}"), False
         if read(stored).exact == read(question).exact:
             return None, True
         if near.score < threshold:

@@ -10,7 +10,9 @@ from adjoin.llm.cache import lexicon as lex
 from adjoin.llm.cache.words import MARKED, MARKS, Parts, Word
 
 _SAME_LONG: Final = sorted(((p, p.split()) for p in lex.SAME_ENGLISH if " " in p), key=lambda pair: -len(pair[1]))
-_MEANT: Final = sorted(((p.split(), m.split()) for p, m in lex.MEANT.items()), key=lambda pair: -len(pair[0]))
+_MEANT: Final[dict[str, list[tuple[list[str], list[str]]]]] = {}
+for _phrase, _short in sorted(lex.MEANT.items(), key=lambda pair: -len(pair[0].split())):
+    _MEANT.setdefault(_phrase.split()[0], []).append((_phrase.split(), _short.split()))
 _OPENERS: Final = sorted((p.split() for p in (*lex.OPENERS, *lex.TELLING)), key=len, reverse=True)
 _TOKEN: Final = re.compile("[\ue100-\uf8fe]|[^\\W\\d_]+(?:['-][^\\W\\d_]+)*|[&+*/=<>%#@-]|\\d+")
 
@@ -71,7 +73,7 @@ def _meant(tokens: list[str]) -> list[str]:
     found: list[str] = []
     at = 0
     while at < len(tokens):
-        for words, meant in _MEANT:
+        for words, meant in _MEANT.get(tokens[at], ()):
             if tokens[at : at + len(words)] == words:
                 found += meant
                 at += len(words)
