@@ -38,6 +38,7 @@ BENCHMARKS = {
     "distil": "A static model beside its teacher",
     "train": "Trained on labels",
     "memory": "A memory beside plain search over its log",
+    "cache": "The cache of answers",
     "drills": "Killed processes and wrong bits",
     "rag": "Answers from a collection",
     "open": "Opening and asking once",
