@@ -16,8 +16,8 @@ import pytest
 from tests.support.stores import vectors
 
 COMMANDS = (
-    "demo", "index", "search", "ask", "memory", "serve", "cache", "get", "show", "stats", "delete", "erase", "optimize", "embedders", "re-embed",
-    "distil", "train", "doctor", "backup", "bench", "export",
+    "demo", "index", "search", "ask", "memory", "cache", "serve", "get", "show", "stats", "delete", "erase", "optimize",
+    "embedders", "re-embed", "distil", "train", "doctor", "backup", "bench", "export",
 )  # fmt: skip
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
 
