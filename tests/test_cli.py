@@ -413,6 +413,7 @@ def _wait_for_count(folder: Path, count: int) -> None:
     raise AssertionError(f"the store never held {count} documents")
 
 
+@pytest.mark.slow
 def test_another_model_is_compared_changed_over_to_and_gone_back_from(place: Path) -> None:
     store = ("--db", "again.adjoin")
     adjoin("index", "docs", *store, cwd=place)
