@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench wheel clean
+.PHONY: help demo test slow check format bench wheel clean
 
 help: ## List these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,9 +13,13 @@ help: ## List these verbs
 demo: $(VENV)/base ## Install into .venv and ask Python's own documentation some questions
 	@$(BIN)/adjoin demo
 
-test: $(VENV)/test ## Install what the tests need and run them
+test: $(VENV)/test ## Install what the tests need and run them, but for the slow ones
 	@$(BIN)/python -m tests.support.fetch
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+slow: $(VENV)/test ## Run the tests that take more than a few seconds each
+	@$(BIN)/python -m tests.support.fetch
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: $(VENV)/check ## Formatter, linter, strict types
 	@$(BIN)/ruff format --check .

@@ -37,6 +37,8 @@ BENCHMARKS = {
     "reindex": "Indexing twice",
     "distil": "A static model beside its teacher",
     "train": "Trained on labels",
+    "memory": "A memory beside plain search over its log",
+    "cache": "The cache of answers",
     "drills": "Killed processes and wrong bits",
     "rag": "Answers from a collection",
     "open": "Opening and asking once",

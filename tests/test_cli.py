@@ -16,8 +16,8 @@ import pytest
 from tests.support.stores import vectors
 
 COMMANDS = (
-    "demo", "index", "search", "ask", "get", "show", "stats", "delete", "erase", "optimize", "embedders", "re-embed", "distil", "train",
-    "doctor", "backup", "bench", "export",
+    "demo", "index", "search", "ask", "memory", "cache", "serve", "get", "show", "stats", "delete", "erase", "optimize",
+    "embedders", "re-embed", "distil", "train", "doctor", "backup", "bench", "export",
 )  # fmt: skip
 ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
 
@@ -413,6 +413,7 @@ def _wait_for_count(folder: Path, count: int) -> None:
     raise AssertionError(f"the store never held {count} documents")
 
 
+@pytest.mark.slow
 def test_another_model_is_compared_changed_over_to_and_gone_back_from(place: Path) -> None:
     store = ("--db", "again.adjoin")
     adjoin("index", "docs", *store, cwd=place)

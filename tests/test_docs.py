@@ -123,6 +123,6 @@ def test_the_examples_of_the_page_of_embeddings_run(tmp_path: Path) -> None:
     code = blocks(ROOT / "docs" / "embeddings.md", "python")
     assert len(code) == 3
     told = [run(["-c", one], tmp_path) for one in code]
-    assert told[0].startswith("(2, 384) True")
+    assert told[0].startswith("(2, 384) 0.")
     assert " True\n" in told[1]
     assert "switched: the collection is embedded by the new one" in told[2]

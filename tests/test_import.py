@@ -30,6 +30,9 @@ EXTRAS = (
     "safetensors",
     "psycopg",
     "matplotlib",
+    "starlette",
+    "uvicorn",
+    "httpx2",
 )
 
 

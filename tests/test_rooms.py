@@ -31,6 +31,7 @@ LEVELS = (
     {"export", "database", "evaluate"},
     {"llm"},
     {"testing"},
+    {"serve"},
     {"cli"},
     {"__main__"},
 )

@@ -48,6 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_train_on_a_folder_of_pictures_saves_report_and_curves(place: Path) -> None:
     pytest.importorskip("torch")
     options = ("--kind", "image", "--epochs", "2", "--size", "16", "--threads", "1", "--dim", "8")
@@ -129,6 +130,7 @@ def test_texts_come_as_short_passages(tmp_path: Path) -> None:
     assert np.mean(["cats" in text for text in texts]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["embed-static", "embed-train"])
 def test_the_examples_of_the_pages_run(page: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")

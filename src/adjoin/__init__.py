@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from adjoin.embed import Embedder as Embedder
     from adjoin.embed import embedder as embedder
     from adjoin.errors import AdjoinError as AdjoinError
+    from adjoin.llm.cache import SemanticCache as SemanticCache
+    from adjoin.llm.memory import Memory as Memory
     from adjoin.llm.rag import RAG as RAG
     from adjoin.read import ReadSettings as ReadSettings
     from adjoin.sync import IndexReport as IndexReport
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "open": "database", "Database": "database", "Collection": "collection", "distance": "distance", "doctor": "database",
     "embedder": "embed",
-    "RAG": "llm.rag",
+    "RAG": "llm.rag", "Memory": "llm.memory", "SemanticCache": "llm.cache",
     "Embedder": "embed", "AdjoinError": "errors", "ReadSettings": "read", "IndexReport": "sync", "Document": "types",
     "Hit": "types", "Hits": "types", "Item": "types", "Like": "types", "Origin": "types",
 }  # fmt: skip

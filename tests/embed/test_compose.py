@@ -85,6 +85,7 @@ def test_queries_reach_each_part_as_queries(default: Any) -> None:
     np.testing.assert_allclose(found[:, :384] * 2**0.5, default.embed(TEXTS, "query"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_found_again_by_its_name(tmp_path: Path, default: Any) -> None:
     small = reduce("default", 3).fit(TEXTS)
     assert concat("default", small).reopened_by is None

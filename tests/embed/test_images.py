@@ -488,6 +488,7 @@ def test_changes_move_shrink_and_crop() -> None:
     assert (smaller < 100).all(axis=2).sum() == pytest.approx(200 / 4, rel=0.3)
 
 
+@pytest.mark.slow
 @needs_stamps
 def test_a_pretrained_network_keeps_what_raw_pixels_lose(tmp_path: Path) -> None:
     rows = media.stamps()[::10]

@@ -37,18 +37,21 @@ def assert_floors(figures: dict[str, float], floors: dict[str, float]) -> None:
     assert not below, f"(measured, floor): {below}; all: {figures}"
 
 
+@pytest.mark.slow
 @needs_help
 def test_titles_find_their_help_pages_in_both_languages(default: TextEmbedder) -> None:
     figures = known_item_recall(default, test_half(help_pairs()))
     assert_floors(figures, HELP_FLOORS)
 
 
+@pytest.mark.slow
 @needs_help
 def test_int8_without_correction_finds_what_float32_finds() -> None:
     figures = known_item_recall(default_embedder(correction=False), test_half(help_pairs()))
     assert_floors(figures, {name: figure - 0.02 for name, figure in HELP_FLOAT.items()})
 
 
+@pytest.mark.slow
 @needs_descriptions
 def test_summaries_find_their_descriptions_in_both_languages(default: TextEmbedder) -> None:
     raw = known_item_recall(default_embedder(correction=False), some_descriptions())

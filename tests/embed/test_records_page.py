@@ -22,6 +22,7 @@ def told(example: int, folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_records_are_explained_and_found(tmp_path: Path) -> None:
     lines = told(0, tmp_path)
     assert lines[0].startswith("distance ")
@@ -29,6 +30,7 @@ def test_records_are_explained_and_found(tmp_path: Path) -> None:
     assert told(0, tmp_path)[-1] == lines[-1]  # twice: it is an upsert
 
 
+@pytest.mark.slow
 def test_reductions_tell_what_they_keep(tmp_path: Path) -> None:
     first, second, third = told(1, tmp_path)
     assert first.startswith("32 of 384 dimensions by pca, ")

@@ -276,6 +276,7 @@ def test_too_little_data_is_told(tmp_path: Path) -> None:
         made.fit([*ITEMS[:1030], "x"])
 
 
+@pytest.mark.slow
 def test_wide_vectors_are_reduced_by_scikit_learn_and_streams_of_them_are_refused() -> None:
     rng = np.random.default_rng(0)
     held = (rng.normal(size=(120, 8)) @ rng.normal(size=(8, 5000))).astype(np.float32)

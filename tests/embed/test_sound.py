@@ -270,6 +270,7 @@ def test_options_are_checked_and_change_the_identity(models: dict[str, Any]) -> 
 # ── Near means alike ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @needs_voices
 def test_a_phrase_is_found_by_another_voice_and_a_speaker_by_other_words(models: dict[str, Any]) -> None:
     rows = [row for row in media.phrases("it") if Path(row[0]).stat().st_size > 16_000][:40:2]

@@ -83,6 +83,7 @@ def _tokens(tokenizer: Tokenizer, text: str) -> list[str]:
     return [tokenizer.id_to_token(i) for i in tokenizer.encode(text, add_special_tokens=False).ids]
 
 
+@pytest.mark.slow
 def test_tokens_are_those_of_the_weights_own_tokenizer(reference: Reference, ours: Tokenizer) -> None:
     """Equal but for three things, each counted.
 

@@ -128,6 +128,7 @@ model.fit(*digits(200), progress=lambda done, total: print(done, total, flush=Tr
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     root = Path(__file__).resolve().parents[2]

@@ -173,6 +173,7 @@ CAUGHT = {
 }
 
 
+@pytest.mark.slow
 def test_engines_that_do_not_keep_the_contract_are_caught(tmp_path: Path) -> None:
     from tests.support.stores import python
 

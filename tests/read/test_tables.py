@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adjoin.errors import UnreadableFile
@@ -103,6 +103,7 @@ def test_csv_with_a_quote_left_open_is_named_with_its_line(read: Read, monkeypat
         max_size=8,
     )
 )
+@example([["", " ;"], [", ", ""]])
 def test_rows_written_by_csv_are_read_back(written: list[list[str]]) -> None:
     out = io.StringIO(newline="")
     csv.writer(out).writerows([["text", "other"], *written])

@@ -25,6 +25,7 @@ def test_killed_at_any_instant_the_store_holds_what_was_acknowledged(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_killed_time_and_again_the_store_holds_what_was_acknowledged(tmp_path: Path) -> None:
     tally = kill_and_compare(tmp_path / "s.adjoin", 25, seed=2)
     assert tally.acknowledged > 12

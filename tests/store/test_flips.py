@@ -46,6 +46,7 @@ def test_the_store_that_is_damaged_here_answers_by_index_while_it_is_whole(store
     assert doctor(folder).findings == ()
 
 
+@pytest.mark.slow
 def test_a_wrong_bit_in_any_file_is_noticed_and_repaired(tmp_path: Path) -> None:
     tally = flip_and_compare(tmp_path, ROUNDS, seed=3)
     assert tally.named == tally.rounds

@@ -53,6 +53,7 @@ def refused(folder: Path, kind: type[AdjoinError], match: str) -> None:
         assert files(folder.parent) == before
 
 
+@pytest.mark.slow
 def test_a_folder_with_other_files_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     refused(tmp_path, NotAStore, r"holds other files \(notes.txt\) and no adjoin.db.*was not changed")

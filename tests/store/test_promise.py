@@ -120,6 +120,7 @@ def test_filters_that_go_with_or_against_the_query_keep_the_promise(
     assert measured(whole, ordinary[:80], where={"size": {side: middle}}) >= 0.95
 
 
+@pytest.mark.slow
 def test_recall_is_kept_through_growth_deletes_and_merging(tmp_path: Path, ordinary: Any, strange: Any) -> None:
     with adjoin.open(tmp_path / "s") as db:
         rows = db.collection("words", embedder=None, metric="euclidean")

@@ -188,6 +188,7 @@ print(rows.count())
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="this system does not tell its peak memory")
 def test_a_stream_of_two_hundred_thousand_rows_takes_bounded_memory(tmp_path: Path) -> None:
     grown_mb, count = map(int, python(GROWTH, tmp_path / "s", 200_000, timeout=200).split())

@@ -19,7 +19,7 @@ PACKAGES = ("libreoffice-help-ko", "libreoffice-help-en-us")
 
 
 def main() -> None:
-    from tests.support import corpora, media, models, pairs, tables, words  # which take CACHE from here
+    from tests.support import corpora, media, models, pairs, questions, tables, words  # which take CACHE from here
 
     if not (HELP / "done").exists():
         fetch_help()
@@ -33,6 +33,10 @@ def main() -> None:
         media.main()
     except subprocess.CalledProcessError as exc:
         print(f"{exc}: the tests that read labelled pictures and sounds will be skipped", file=sys.stderr)
+    try:
+        questions.fetch()
+    except subprocess.CalledProcessError as exc:
+        print(f"{exc}: the tests that compare questions will be skipped", file=sys.stderr)
     try:
         words.main()
     except subprocess.CalledProcessError as exc:

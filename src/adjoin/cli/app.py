@@ -13,8 +13,8 @@ from adjoin._version import __version__
 from adjoin.errors import AdjoinError
 
 COMMANDS: Final = (
-    "demo", "index", "search", "ask", "get", "show", "stats", "delete", "erase", "optimize", "embedders", "re_embed", "distil", "train",
-    "doctor", "backup", "bench", "export",
+    "demo", "index", "search", "ask", "memory", "cache", "serve", "get", "show", "stats", "delete", "erase", "optimize",
+    "embedders", "re_embed", "distil", "train", "doctor", "backup", "bench", "export",
 )  # fmt: skip
 """The modules beside this one, in the order in which help lists them."""
 

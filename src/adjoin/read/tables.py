@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -71,7 +72,9 @@ def _rows(text: TextIO, path: Path, problems: Problems, delimiter: str | None) -
     head = text.read(_SNIFF_CHARS)
     rest = _Lines(text, head)
     delimiter = delimiter or _delimiter(head)
-    spaced = f'{delimiter} "' in head and f'{delimiter}"' not in head
+    # A quote behind a space that opens a field and closes it, and is not the end of one that holds such a delimiter.
+    field = rf'{re.escape(delimiter)} "[^"\r\n]*"(?={re.escape(delimiter)}|[\r\n]|\Z)'
+    spaced = f'{delimiter}"' not in head and re.search(field, head) is not None
     reader = csv.reader(rest, delimiter=delimiter, skipinitialspace=spaced)
     while True:
         begins = rest.number + 1
