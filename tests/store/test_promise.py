@@ -88,12 +88,9 @@ def test_any_share_can_be_asked_for(whole: adjoin.Collection, ordinary: Any, rec
 def test_more_recall_takes_more_effort(whole: adjoin.Collection, ordinary: Any) -> None:
     def effort(recall: float) -> float:
         plans = [whole.search(query, recall=recall).explain() for query in ordinary[:40]]
-        return float(np.mean([part.effort or ROWS for plan in plans for part in plan.segments]))
+        # The median: a query that is far from all rows may be answered exactly at any recall.
+        return float(np.median([part.effort or ROWS for plan in plans for part in plan.segments]))
 
-    for _ in range(500):  # the first queries may find the index not in memory yet, and compare all rows
-        if whole.search(ordinary[0], recall=0.9).explain().strategy != "exact":
-            break
-        time.sleep(0.02)
     efforts = [effort(recall) for recall in (0.5, 0.9, 0.99, 1.0)]
     assert efforts == sorted(efforts)
     assert efforts[0] < efforts[2] < efforts[3] == ROWS
