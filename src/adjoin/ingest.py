@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adjoin.distance import check_vectors
-from adjoin.embed.base import Refused, embed_all
+from adjoin.embed.base import Refused, embed_all, renumbered
 from adjoin.engine import Batch, CollectionSpec, Engine, Row
 from adjoin.errors import (
     DimensionMismatch,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 EMBED_ROWS = 256  # texts embedded between two looks at the clock
 GIVEN_ROWS = 32_768  # a call of so many rows is written at once; a longer one is spooled first
 
-_ITEM = re.compile(r"\bitem (\d+)\b")
 OnRefused = Callable[[Refused], None]
 
 GetEmbedder = Callable[[], "Embedder | None"]
@@ -174,7 +171,7 @@ def batches(
     done = 0
     for block in blocks(items):
         if on_refused is None:
-            with _numbered(range(done, done + len(block))):
+            with renumbered(range(done, done + len(block))):
                 yield batch(block, spec, engine, embedder, tally)
         else:
             yield batch_of_embeddable(block, spec, engine, embedder, tally, done, on_refused)
@@ -334,7 +331,7 @@ def _embed(
     for n in texts:
         if hashes.get(n) not in known:
             new.setdefault(hashes.get(n, n), n)
-    with _numbered(list(new.values())):
+    with renumbered(list(new.values())):
         computed = _computed([texts[n] for n in new.values()], spec, embedder) if new else None
     place = {key: row for row, key in enumerate(new)}
     for n in texts:
@@ -360,20 +357,6 @@ def _computed(texts: Sequence[Content], spec: CollectionSpec, embedder: Embedder
             check_vectors(
                 vector, dim=spec.dim, metric=spec.metric, what=f"the embedder's vector of {shown(text, 60)!r}"
             )
-        raise
-
-
-@contextlib.contextmanager
-def _numbered(places: Sequence[int]) -> Iterator[None]:
-    """Where an error says `item N`, let N be that item's place outside: places[N]."""
-    try:
-        yield
-    except (InvalidInput, UnreadableFile) as exc:
-        if exc.args and isinstance(exc.args[0], str):
-            number = _ITEM.search(exc.args[0])
-            if number and int(number[1]) < len(places):
-                said = exc.args[0]
-                exc.args = (f"{said[: number.start(1)]}{places[int(number[1])]}{said[number.end(1) :]}", *exc.args[1:])
         raise
 
 

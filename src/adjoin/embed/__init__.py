@@ -16,3 +16,4 @@ from adjoin.embed.reduction import ReducedEmbedder as ReducedEmbedder
 from adjoin.embed.reduction import reduce as reduce
 from adjoin.embed.registry import embedder as embedder
 from adjoin.embed.registry import is_name as is_name
+from adjoin.embed.towers import joint as joint

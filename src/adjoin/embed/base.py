@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, get_args, runtime_checkable
@@ -99,6 +101,23 @@ def embed_all(
         embed(0, len(items))
     empty = np.empty((0, embedder.dim), np.float32)
     return (np.concatenate(vectors) if vectors else empty), places, refused
+
+
+_ITEM = re.compile(r"\bitem (\d+)\b")
+
+
+@contextlib.contextmanager
+def renumbered(places: Sequence[int]) -> Iterator[None]:
+    """Where an error says `item N`, let N be that item's place outside: places[N]."""
+    try:
+        yield
+    except (InvalidInput, UnreadableFile) as exc:
+        if exc.args and isinstance(exc.args[0], str):
+            number = _ITEM.search(exc.args[0])
+            if number and int(number[1]) < len(places):
+                said = exc.args[0]
+                exc.args = (f"{said[: number.start(1)]}{places[int(number[1])]}{said[number.end(1) :]}", *exc.args[1:])
+        raise
 
 
 def check_kind(kind: str) -> None:

@@ -72,6 +72,14 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "several fields of one item, each by its embedder",
             takes="record",
         ),
+        "joint": Family(
+            "adjoin.embed.towers",
+            "joint_embedder",
+            "texts and pictures in one space, by two networks trained together",
+            extra="images",
+            needs=("PIL",),
+            takes="image",
+        ),
         "counts": Family(
             "adjoin.embed.vectorspace",
             "counts",
