@@ -1,18 +1,21 @@
-"""A cache before a language model that knows enable from disable. Run: python examples/cache.py"""
+"""A cache before a language model that knows enable from disable. Run: python examples/cache.py [MODEL]
 
+MODEL is what `adjoin.llm.model` takes: openai:NAME, a .gguf file, or smollm2. Without one, a function stands in for it.
+"""
+
+import sys
 import tempfile
 
 import adjoin
 from adjoin.llm.cache import SemanticCache
 
-calls = 0
 
-
-def model(question: str) -> str:
-    """Any callable, or any language model of adjoin.llm, stands here."""
-    global calls
-    calls += 1
+def standing_in(question: str) -> str:
     return f"(the model's answer to {question!r})"
+
+
+model = adjoin.llm.model(sys.argv[1] if len(sys.argv) > 1 else standing_in)
+calls = 0
 
 
 with tempfile.TemporaryDirectory() as folder, adjoin.open(f"{folder}/cache.adjoin") as db:
@@ -29,6 +32,7 @@ with tempfile.TemporaryDirectory() as folder, adjoin.open(f"{folder}/cache.adjoi
             "비밀번호를 왜 바꾸나요?",  # another question
         ):
             answered = cache.ask(question, model)
+            calls += answered.hit is None
             print(f"{'cache' if answered.hit else 'model':5}  {question}  {answered.hit.why if answered.hit else ''}")
         print(f"{calls} calls of the model for 6 questions\n")
         print(cache.explain("When do I disable dark mode?"), "\n")

@@ -1,5 +1,9 @@
-"""A memory for two users, without any model. Run: python examples/memory.py"""
+"""A memory for two users, without any model; with one it also holds a conversation. Run: python examples/memory.py [MODEL]
 
+MODEL is what `adjoin.llm.model` takes: openai:NAME, a .gguf file, or smollm2.
+"""
+
+import sys
 import tempfile
 
 import adjoin
@@ -21,6 +25,9 @@ with tempfile.TemporaryDirectory() as folder, adjoin.open(f"{folder}/assistant.a
 
     memory.undo(moved.id)
     print(memory.recall("mina", "Where do I live?", n=1).texts)
+    if len(sys.argv) > 1:
+        talking = Memory(db.collection("memory"), adjoin.llm.model(sys.argv[1]), extract_facts=False)
+        print(talking.chat("mina", "friday", "What is the name of my dog?", max_tokens=24))
     print(memory.export("mina"))
     print(memory.erase("mina"))
     print(memory.users())
