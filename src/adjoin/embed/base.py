@@ -139,12 +139,17 @@ def check_texts(items: Sequence[Content]) -> list[str]:
             raise InvalidContent(
                 f"item {position} is {type(item).__name__}, and this embedder takes str. Nothing of the call was embedded."
             )
-        try:
-            item.encode()
-        except UnicodeEncodeError as exc:
-            raise InvalidContent(
-                f"item {position} has a lone surrogate {item[exc.start]!a} at character {exc.start}, which is not text. "
-                'Decode its bytes again, or write item.encode("utf-8", "replace").decode().'
-            ) from exc
+        check_well_formed(item, position)
         texts.append(item)
     return texts
+
+
+def check_well_formed(text: str, position: int) -> None:
+    """Raise InvalidContent, naming the item by its position, for a lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidContent(
+            f"item {position} has a lone surrogate {text[exc.start]!a} at character {exc.start}, which is not text. "
+            'Decode its bytes again, or write item.encode("utf-8", "replace").decode().'
+        ) from exc

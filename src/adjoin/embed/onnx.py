@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,28 +26,19 @@ class OnnxEncoder:
     """
 
     def __init__(self, path: Path, *, inner_states: str | None = None) -> None:
-        """inner_states: the name, inside a graph that pools, of the token states that it pools.
+        """inner_states: the name, inside a graph that pools, of the token states that it pools; the graph is loaded once more
+        for them when they are first asked for.
 
         Raises UnreadableFile when the file is no usable graph.
         """
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_mem_pattern = False  # every text has another length, so a plan made for one is of no use
-        if not _multiplies_bytes_exactly():
-            options.add_session_config_entry("session.x64quantprecision", "1")
-        try:
-            graph = str(path) if inner_states is None else _with_output(path.read_bytes(), inner_states)
-            self._session: Any = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as exc:  # ONNX Runtime has an exception class of its own for each status
-            raise UnreadableFile(f"{path} cannot be run by ONNX Runtime: {exc}") from exc
+        self._session: Any = _session(path, str(path))
         self._inputs = [node.name for node in self._session.get_inputs()]
         outputs = [node.name for node in self._session.get_outputs()]
         self._output = _chosen_output(outputs)
         self._states = inner_states if inner_states is not None else _states_among(outputs)
+        self._path = path
+        self._with_states: Any = self._session if inner_states is None else None
+        self._loading = threading.Lock()
         self._flat = self._inputs == ["ids"]
         if not self._flat and not set(self._inputs) <= MASKED_INPUTS:
             raise Unsupported(
@@ -60,7 +52,7 @@ class OnnxEncoder:
 
     def encode(self, ids: Ids) -> Floats:
         """Token states (tokens, dim), or the vector (dim,) when the graph pools."""
-        return self._run(ids, self._output)
+        return self._run(self._session, ids, self._output)
 
     def states(self, ids: Ids) -> Floats:
         """Token states (tokens, dim). Raises Unsupported for a graph that has pooled vectors only."""
@@ -68,19 +60,39 @@ class OnnxEncoder:
             raise Unsupported(
                 f"this graph gives pooled vectors only ({self._output}). Export one with last_hidden_state among its outputs."
             )
-        return self._run(ids, self._states)
+        with self._loading:
+            if self._with_states is None:
+                self._with_states = _session(self._path, _with_output(self._path.read_bytes(), self._states))
+        return self._run(self._with_states, ids, self._states)
 
-    def _run(self, ids: Ids, output: str) -> Floats:
+    def _run(self, session: Any, ids: Ids, output: str) -> Floats:
         import numpy as np
 
         if self._flat:
-            result: Floats = self._session.run([output], {"ids": ids})[0]
+            result: Floats = session.run([output], {"ids": ids})[0]
             return result
         row = ids[None, :]
         given = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
-        out = self._session.run([output], {name: given[name] for name in self._inputs})[0]
+        out = session.run([output], {name: given[name] for name in self._inputs})[0]
         states: Floats = np.asarray(out[0], dtype=np.float32)
         return states
+
+
+def _session(path: Path, graph: str | bytes) -> Any:
+    """graph: the path, or the model's bytes. Raises UnreadableFile, naming the path."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # every text has another length, so a plan made for one is of no use
+    if not _multiplies_bytes_exactly():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # ONNX Runtime has an exception class of its own for each status
+        raise UnreadableFile(f"{path} cannot be run by ONNX Runtime: {exc}") from exc
 
 
 def _multiplies_bytes_exactly() -> bool:

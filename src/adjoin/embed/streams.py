@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from adjoin.embed.base import check_well_formed
 from adjoin.errors import InvalidContent
 
 CHUNK: Final = 1000
@@ -20,13 +21,7 @@ def texts_of(items: Iterable[Any]) -> Iterator[str]:
     for position, item in enumerate(items):
         if not isinstance(item, str):
             raise InvalidContent(f"item {position} is {type(item).__name__}, and this embedder learns from str.")
-        try:
-            item.encode()
-        except UnicodeEncodeError as exc:
-            raise InvalidContent(
-                f"item {position} has a lone surrogate {item[exc.start]!a} at character {exc.start}, which is not text. "
-                'Decode its bytes again, or write item.encode("utf-8", "replace").decode().'
-            ) from exc
+        check_well_formed(item, position)
         yield item
 
 
