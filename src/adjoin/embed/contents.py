@@ -8,11 +8,14 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from weakref import WeakSet
 
 from adjoin.embed.workers import Workers
 from adjoin.errors import AdjoinError, InvalidContent, UnreadableFile
+
+if TYPE_CHECKING:
+    from adjoin.embed.identity import Identity
 
 HASH_BYTES: Final = 16
 _BLOCK: Final = 1 << 20
@@ -97,6 +100,24 @@ def each(workers: Workers, items: Sequence[Any], function: Callable[[int, Any], 
 def _shown(path: Path) -> str:
     text = str(path)
     return repr(text if len(text) <= 200 else text[:199] + "…")
+
+
+class Identified:
+    """An embedder that finds its identity out when it is first asked for."""
+
+    def __init__(self, identity: Identity | Callable[[], Identity]) -> None:
+        self._identity = identity
+        self.reopened_by: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        if callable(self._identity):
+            self._identity = self._identity()
+        return self._identity
+
+    @property
+    def dim(self) -> int:
+        return self.identity.dim
 
 
 class Lazy(Generic[T]):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adjoin.embed.base import check_kind
-from adjoin.embed.contents import Lazy, check_list, each
+from adjoin.embed.contents import Identified, Lazy, check_list, each
 from adjoin.embed.images import decode
 from adjoin.embed.workers import Workers
 from adjoin.errors import InvalidContent
@@ -21,7 +21,7 @@ Describe: TypeAlias = "Callable[[Image], Floats]"
 """An RGB image to a vector (dim,); called from several threads."""
 
 
-class ImageEmbedder:
+class ImageEmbedder(Identified):
     """Pictures in, vectors out. A picture's vector is the same in any company, and for a document and a query.
 
     Items are paths, the bytes of files, PIL images, and arrays (height, width[, 3 | 4]).
@@ -36,20 +36,10 @@ class ImageEmbedder:
     ) -> None:  # fmt: skip
         """load: brings the describer into memory, by the first `embed`. about: the side in pixels that it needs.
         workers: pictures at once; as many as there are cores if None."""
-        self._identity, self._about = identity, about
+        super().__init__(identity)
+        self._about = about
         self._describe = Lazy(load)
         self._workers = Workers(workers)
-        self.reopened_by: str | None = None
-
-    @property
-    def identity(self) -> Identity:
-        if callable(self._identity):
-            self._identity = self._identity()
-        return self._identity
-
-    @property
-    def dim(self) -> int:
-        return self.identity.dim
 
     @property
     def canary_items(self) -> tuple[Any, ...]:

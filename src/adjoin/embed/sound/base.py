@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adjoin.embed.base import check_kind
-from adjoin.embed.contents import Lazy, check_list, each
+from adjoin.embed.contents import Identified, Lazy, check_list, each
 from adjoin.embed.sound import decode
 from adjoin.embed.workers import Workers
 from adjoin.errors import InvalidContent
@@ -23,7 +23,7 @@ Describe: TypeAlias = "Callable[[Clip], Floats]"
 """A clip to a vector (dim,); called from several threads."""
 
 
-class SoundEmbedder:
+class SoundEmbedder(Identified):
     """Sounds in, vectors out. A sound's vector is the same in any company, and for a document and a query.
 
     Items are paths, the bytes of files, (samples, rate), and windows of files {"path": …, "seconds": [start, end]}.
@@ -35,20 +35,9 @@ class SoundEmbedder:
         self, identity: Identity | Callable[[], Identity], load: Callable[[], Describe], *, workers: int | None = None
     ) -> None:
         """load: brings the describer into memory, by the first `embed`. workers: clips at once; the cores if None."""
-        self._identity = identity
+        super().__init__(identity)
         self._describe = Lazy(load)
         self._workers = Workers(workers)
-        self.reopened_by: str | None = None
-
-    @property
-    def identity(self) -> Identity:
-        if callable(self._identity):
-            self._identity = self._identity()
-        return self._identity
-
-    @property
-    def dim(self) -> int:
-        return self.identity.dim
 
     @property
     def canary_items(self) -> tuple[Any, ...]:
