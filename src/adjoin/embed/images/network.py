@@ -8,79 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from adjoin.embed.contents import Lazy
 from adjoin.embed.identity import Identity
 from adjoin.embed.images.base import Describe, ImageEmbedder
+from adjoin.embed.images.preparation import Preparation, merged, of_processor, preparation_of, prepared_size
 from adjoin.errors import InvalidOption, NotFound, UnreadableFile, Unsupported
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
+    from adjoin.embed.images.preparation import Channels, Fit, Layout, Resample
     from adjoin.types import Floats
 
 FOLDER: Final = Path(__file__).parents[1] / "models" / "efficientnet-lite0"
-Layout: TypeAlias = Literal["nchw", "nhwc"]
-Fit: TypeAlias = Literal["squeeze", "crop", "pad"]
-Channels: TypeAlias = Literal["rgb", "bgr"]
 Pooling: TypeAlias = Literal["mean", "cls"]
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """How a picture becomes the network's input: (value · scale - mean) / std of each channel, values from 0 to 255.
-
-    size: (height, width). fit: `squeeze` to it, or `crop` from the middle, or `pad` with white, keeping proportions.
-    mean, std: in the order of the network's channels.
-    """
-
-    size: tuple[int, int]
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    scale: float = 1 / 255
-    layout: Layout = "nchw"
-    channels: Channels = "rgb"
-    fit: Fit = "squeeze"
-
-    def apply(self, image: Image) -> Floats:
-        """(3, height, width) or (height, width, 3), as the layout says."""
-        import numpy as np
-
-        values: Floats = np.asarray(fitted(image, self.size, self.fit), np.float32)  # (height, width, 3)
-        if self.channels == "bgr":
-            values = values[:, :, ::-1]
-        factor = np.asarray(self.scale / np.asarray(self.std), np.float32)
-        shift = np.asarray(np.asarray(self.mean) / np.asarray(self.std), np.float32)
-        values = (values * factor - shift).astype(np.float32, copy=False)
-        if self.layout == "nchw":
-            values = values.transpose(2, 0, 1)
-        prepared: Floats = np.ascontiguousarray(values)
-        return prepared
-
-    def to_settings(self) -> dict[str, Any]:
-        settings = asdict(self)
-        return settings | {name: list(settings[name]) for name in ("size", "mean", "std")}
-
-
-def fitted(image: Image, size: tuple[int, int], fit: Fit) -> Image:
-    """The picture at (height, width)."""
-    from PIL import Image as Pillow
-    from PIL import ImageOps
-
-    height, width = size
-    bilinear = Pillow.Resampling.BILINEAR
-    if fit == "crop":
-        return ImageOps.fit(image, (width, height), bilinear)
-    if fit == "pad":
-        ratio = min(width / image.width, height / image.height)
-        inner = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-        padded = Pillow.new("RGB", (width, height), (255, 255, 255))
-        padded.paste(image.resize(inner, bilinear), ((width - inner[0]) // 2, (height - inner[1]) // 2))
-        return padded
-    return image.resize((width, height), bilinear)
 
 
 def image_embedder(
@@ -93,6 +35,8 @@ def image_embedder(
     layout: Layout | None = None,
     channels: Channels | None = None,
     fit: Fit | None = None,
+    resize: int | None = None,
+    resample: Resample | None = None,
     output: str | None = None,
     pooling: Pooling = "mean",
     normalize: bool = True,
@@ -103,23 +47,24 @@ def image_embedder(
     path: a .onnx file with one picture input, or a folder with one (`model.onnx`, `onnx/model.onnx`) and perhaps a
     `preprocessor_config.json` in the layout of Hugging Face, whose values are taken where an option is not given.
     size: the side, or (height, width); from the network where it says it, else 224.
-    mean, std, scale, layout, channels, fit: see `Preparation`; ImageNet's usual ones where nothing says otherwise.
+    mean, std, scale, layout, channels, fit, resize, resample: see `Preparation`; ImageNet's usual ones where nothing says otherwise.
     output: the name of the network's output; else the first. Maps and tokens are pooled by `pooling`, over all or the
     first token. normalize: to unit length. workers: pictures at once.
     Raises NotFound, UnreadableFile for what is no network, Unsupported for one that takes no picture.
     Source of the shipped one: Tan and Le, ICML 2019, and its Lite form of 2020.
     """
-    given = {"size": size, "mean": mean, "std": std, "scale": scale, "layout": layout, "channels": channels, "fit": fit}
+    given = {"size": size, "mean": mean, "std": std, "scale": scale, "layout": layout, "channels": channels, "fit": fit,
+             "resize": resize, "resample": resample}  # fmt: skip
     if path is None:
         _refuse_for_shipped(given, output, pooling, normalize)
         return shipped(workers=workers)
     file = network_file(Path(path).expanduser())
     _check_choice("pooling", pooling, get_args(Pooling))
-    wanted = {name: value for name, value in given.items() if value is not None}
+    wanted = merged(_beside(file), given)
     network = Lazy(lambda: Network(file, output, pooling, normalize))
 
     def preparation() -> Preparation:
-        return prepared_for(network.get(), {**_beside(file), **wanted})
+        return prepared_for(network.get(), wanted)
 
     def load() -> Describe:
         loaded, preparing = network.get(), preparation()
@@ -135,7 +80,7 @@ def image_embedder(
 def shipped(folder: Path = FOLDER, *, workers: int | None = None) -> ImageEmbedder:
     """The network in the package; its identity was written when it was built, and nothing is loaded for it."""
     settings = json.loads((folder / "identity.json").read_text(encoding="utf-8"))["settings"]
-    preparing = Preparation(**_tuples({name: settings[name] for name in Preparation.__slots__}))
+    preparing = Preparation.of_settings(settings)
 
     def load() -> Describe:
         network = Network(folder / "model.onnx")
@@ -198,10 +143,7 @@ class Network:
 def prepared_for(network: Network, wanted: Mapping[str, Any]) -> Preparation:
     """The network's own shape, and what is wanted. Raises InvalidOption where they contradict each other."""
     own: Layout | None = "nchw" if network.shape[1] == 3 else "nhwc" if network.shape[3] == 3 else None
-    layout = wanted.get("layout") or own or "nchw"
-    _check_choice("layout", layout, get_args(Layout))
-    _check_choice("channels", wanted.get("channels", "rgb"), get_args(Channels))
-    _check_choice("fit", wanted.get("fit", "squeeze"), get_args(Fit))
+    layout: Layout = wanted.get("layout") or own or "nchw"
     if own is not None and layout != own:
         raise InvalidOption(f"layout={layout!r}, but {network.path.name} takes {own} ({list(network.shape)}).")
     sides = network.shape[2:4] if layout == "nchw" else network.shape[1:3]
@@ -212,15 +154,7 @@ def prepared_for(network: Network, wanted: Mapping[str, Any]) -> Preparation:
         size = prepared_size(given)
         if any(own_side not in (None, side) for own_side, side in zip(sides, size, strict=True)):
             raise InvalidOption(f"size={given!r}, but {network.path.name} takes pictures of {sides[0]} × {sides[1]}.")
-    rest = {name: wanted[name] for name in ("channels", "fit") if name in wanted}
-    for name in ("mean", "std"):
-        if name in wanted:
-            rest[name] = three_numbers(name, wanted[name])
-    if any(value == 0 for value in rest.get("std", ())):
-        raise InvalidOption("std has a 0, by which nothing can be divided.")
-    if "scale" in wanted:
-        rest["scale"] = float(wanted["scale"])
-    return Preparation(size=size, layout=layout, **rest)
+    return preparation_of(wanted, size, layout)
 
 
 def network_identity(network: Network, preparation: Preparation, name: str = "image") -> Identity:
@@ -263,27 +197,9 @@ def _beside(file: Path) -> dict[str, Any]:
     else:
         return {}
     try:
-        stored = json.loads(config.read_text(encoding="utf-8"))
-        found: dict[str, Any] = {}
-        crop = stored.get("do_center_crop", False)
-        size = (stored.get("crop_size") if crop else None) or stored.get("size")
-        if isinstance(size, Mapping):
-            size = size.get("shortest_edge") or [size["height"], size["width"]]
-        if size is not None:
-            found["size"] = size
-        if crop:
-            found["fit"] = "crop"
-        if not stored.get("do_rescale", True):
-            found["scale"] = 1.0
-        elif "rescale_factor" in stored:
-            found["scale"] = float(stored["rescale_factor"])
-        if stored.get("do_normalize", True):
-            found |= {name: stored[f"image_{name}"] for name in ("mean", "std") if f"image_{name}" in stored}
-        else:
-            found |= {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        return of_processor(json.loads(config.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise UnreadableFile(f"{config} is no preprocessor configuration: {exc!r}.") from exc
-    return found
 
 
 def _refuse_for_shipped(given: Mapping[str, Any], output: str | None, pooling: str, normalize: bool) -> None:
@@ -295,27 +211,9 @@ def _refuse_for_shipped(given: Mapping[str, Any], output: str | None, pooling: s
         raise InvalidOption(f"{', '.join(odd)} belong to a network of your own: give its path= too.")
 
 
-def prepared_size(value: object) -> tuple[int, int]:
-    sides = [value, value] if isinstance(value, int) else list(value) if isinstance(value, Sequence) else []
-    if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= 4096 for side in sides):
-        raise InvalidOption(f"size is a side or (height, width) in pixels up to 4096, not {value!r}.")
-    return int(sides[0]), int(sides[1])
-
-
-def three_numbers(name: str, values: object) -> tuple[float, float, float]:
-    numbers = [values] * 3 if isinstance(values, int | float) else list(values) if isinstance(values, Sequence) else []
-    if len(numbers) != 3:
-        raise InvalidOption(f"{name} is three numbers, one for each channel, not {values!r}.")
-    return float(numbers[0]), float(numbers[1]), float(numbers[2])
-
-
 def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
     if value not in known:
         raise InvalidOption.unknown(name, value, known)
 
 
-def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-
-
-__all__ = ["FOLDER", "Network", "Preparation", "fitted", "image_embedder", "read_identity", "shipped"]
+__all__ = ["FOLDER", "Network", "image_embedder", "read_identity", "shipped"]

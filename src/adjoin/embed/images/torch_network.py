@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from adjoin.embed.contents import Lazy
 from adjoin.embed.identity import Identity
 from adjoin.embed.images.base import Describe, ImageEmbedder
-from adjoin.embed.images.network import Channels, Fit, Preparation, prepared_size, three_numbers
+from adjoin.embed.images.preparation import Preparation, merged, of_processor, preparation_of, prepared_size
 from adjoin.errors import AdjoinError, InvalidOption, MissingExtra, NotFound, Unsupported
 
 if TYPE_CHECKING:
+    from adjoin.embed.images.preparation import Channels, Fit, Resample
     from adjoin.types import Floats
 
 SOURCES: Final = ("timm", "torchvision", "transformers")
-_IMAGENET: Final = Preparation((224, 224), fit="crop")
 
 
 def torch_image_embedder(
@@ -27,6 +28,8 @@ def torch_image_embedder(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     fit: Fit | None = None,
+    resize: int | None = None,
+    resample: Resample | None = None,
     channels: Channels | None = None,
     pretrained: bool = True,
     normalize: bool = True,
@@ -37,13 +40,22 @@ def torch_image_embedder(
 
     model: `timm:NAME`, `torchvision:NAME`, `transformers:NAME` (or a folder behind it), whose weights those packages bring;
     or a torch.nn.Module that takes (1, 3, height, width) and gives a vector, a map or tokens, which are pooled by mean.
-    size, mean, std, fit, channels: how a picture is prepared (`network.Preparation`, values from 0 to 1); what the model says
-    of itself where an option is not given, else ImageNet's usual ones.
-    pretrained: False takes the seeded beginnings instead of trained weights. model_name: what to call a module of your own.
-    workers: pictures at once; PyTorch uses several threads for each, so one if None.
-    Raises MissingExtra, NotFound for a model that is not there, InvalidOption.
+    size, mean, std, fit, resize, resample, channels: how a picture is prepared (`Preparation`; mean and std for values from 0
+    to 1). What the model says of itself is taken where an option is not given, else ImageNet's usual ones, cropped.
+    pretrained: False takes untrained weights, always the same ones for a version of PyTorch. model_name: what to call a module
+    of your own. workers: pictures at once; PyTorch uses several threads for each, so one if None.
+    Raises MissingExtra, NotFound for a model that is not there, Unsupported for one that gives no features, InvalidOption.
     """
-    given = {"size": size, "mean": mean, "std": std, "fit": fit, "channels": channels}
+    given = {
+        "size": size,
+        "mean": mean,
+        "std": std,
+        "fit": fit,
+        "resize": resize,
+        "resample": resample,
+        "channels": channels,
+    }
+    _ = merged({}, given)  # a wrong option is told here, not by the first embed
     source, known = (None, None) if not isinstance(model, str) else _split(model)
     _torch()
     held: Lazy[tuple[Any, Preparation]] = Lazy(lambda: _loaded(model, source, known, pretrained, given))
@@ -88,38 +100,66 @@ def _loaded(
         network = model
     else:
         try:
-            network, own = _READERS[source](name, pretrained)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                network, own = _READERS[source](name, pretrained)
         except AdjoinError:
             raise
+        except ImportError as exc:  # transformers imports what a model needs when it is asked for
+            raise _unfit(source, exc) from exc
         except Exception as exc:  # each of the three has its own errors for a name, a file, or a hub that is not there
             raise NotFound(f"{source} cannot load {name!r}: {exc}") from exc
-    chosen = own | {key: value for key, value in given.items() if value is not None}
-    preparation = Preparation(
-        size=prepared_size(chosen.get("size", 224)),
-        mean=three_numbers("mean", chosen.get("mean", _IMAGENET.mean)),
-        std=three_numbers("std", chosen.get("std", _IMAGENET.std)),
-        channels=chosen.get("channels", "rgb"),
-        fit=chosen.get("fit", "crop"),
-    )
-    return network.eval(), preparation
+    wanted = merged({"size": 224, "fit": "crop"} | own, given)
+    return network.eval(), preparation_of(wanted, prepared_size(wanted["size"]))
 
 
 def _of_timm(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
     timm = _package("timm", name)
     network = timm.create_model(name, pretrained=pretrained, num_classes=0)
-    own = timm.data.resolve_model_data_config(network)
-    return network, {"size": list(own["input_size"][1:]), "mean": own["mean"], "std": own["std"]}
+    said = timm.data.resolve_model_data_config(network)
+    own = {
+        "size": list(said["input_size"][1:]),
+        "mean": said["mean"],
+        "std": said["std"],
+        "resample": said["interpolation"],
+    }
+    shorter = math.floor(min(own["size"]) / said["crop_pct"])
+    if said["crop_mode"] == "squash":
+        return network, own | {"fit": "squeeze"}
+    if own["size"][0] != own["size"][1]:
+        return network, own  # the crop's share means another thing for each side
+    return network, own | {"resize": shorter}
 
 
 def _of_torchvision(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
-    torchvision = _package("torchvision", name)
+    models = _package("torchvision", name).models
+    try:
+        maker, weights = models.get_model_builder(name), models.get_model_weights(name).DEFAULT
+    except ValueError as exc:
+        raise NotFound(f"torchvision has no network {name!r}.") from exc
+    if name not in models.list_models(module=models):
+        raise Unsupported(f"torchvision:{name} finds or divides things; take a network that classifies pictures.")
+    said = weights.transforms()
+    built = {"weights": weights if pretrained else None}
+    if not pretrained and name.startswith("vit"):  # built for one size, which only trained weights bring with them
+        built["image_size"] = said.crop_size[0]
+    network = maker(**built)
+    own = {"size": said.crop_size[0], "resize": said.resize_size[0], "mean": said.mean, "std": said.std,
+           "resample": said.interpolation.value}  # fmt: skip
+    return _without_last_layer(network), own
+
+
+def _without_last_layer(network: Any) -> Any:
     torch = _torch()
-    network = torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None)
     for head in ("fc", "classifier", "head", "heads"):  # where torchvision's families keep their last layer
-        if hasattr(network, head):
+        layers = getattr(network, head, None)
+        if isinstance(layers, torch.nn.Linear):
             setattr(network, head, torch.nn.Identity())
-            return network, {}
-    raise Unsupported(f"torchvision:{name} has no last layer that is known here. Pass the module without it.")
+            return network
+        if isinstance(layers, torch.nn.Sequential) and isinstance(layers[-1], torch.nn.Linear):
+            layers[-1] = torch.nn.Identity()
+            return network
+    return network.features  # SqueezeNet's last layer is a convolution: the map before it
 
 
 def _of_transformers(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
@@ -129,13 +169,13 @@ def _of_transformers(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
     else:
         network = transformers.AutoModel.from_config(transformers.AutoConfig.from_pretrained(name))
     network = getattr(network, "vision_model", network)  # a joint model's half that sees
+    if getattr(network, "main_input_name", "pixel_values") != "pixel_values":
+        raise Unsupported(f"transformers:{name} takes {network.main_input_name}, not pictures.")
     try:
-        seen = transformers.AutoImageProcessor.from_pretrained(name)
-    except (OSError, ValueError):
+        said = transformers.AutoImageProcessor.from_pretrained(name)
+    except (OSError, ValueError):  # the model comes without one
         return network, {"size": getattr(network.config, "image_size", 224)}
-    size = getattr(seen, "crop_size", None) or seen.size
-    sides = size.get("shortest_edge") or [size["height"], size["width"]]
-    return network, {"size": sides, "mean": seen.image_mean, "std": seen.image_std}
+    return network, {"fit": "squeeze"} | of_processor(said.to_dict())
 
 
 _READERS: Final[dict[str, Callable[[str, bool], tuple[Any, dict[str, Any]]]]] = {
@@ -148,6 +188,15 @@ def _package(package: str, name: str) -> Any:
         return import_module(package)
     except ImportError as exc:
         raise MissingExtra.of(package, "torch", f"The network {package}:{name}") from exc
+    except RuntimeError as exc:  # torchvision's compiled part, which timm needs too, is of another build of PyTorch
+        raise _unfit(package, exc) from exc
+
+
+def _unfit(package: str, exc: Exception) -> Unsupported:
+    return Unsupported(
+        f"{package} is installed, but does not go with this PyTorch ({exc}). Install torch and torchvision of one build, "
+        "such as both from PyTorch's index for CPUs, or export the network to ONNX."
+    )
 
 
 def _describer(network: Any, preparation: Preparation, normalize: bool) -> Describe:
