@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.hub import hub
 from tests.support.models import MINILM, NO_MINILM
 from tests.support.tiny_models import POSITIONS, WIDTH, WORDS, slow_bert, write_bert, write_graph
 
@@ -209,6 +213,30 @@ def test_a_model_that_is_not_in_the_cache_is_not_found_offline(hub_cache: Path) 
         embedder("hf:acme/other")
     with pytest.raises(InvalidOption, match="names no model"):
         embedder("hf:")
+
+
+def test_a_model_is_brought_from_a_hub_once_and_what_broke_off_is_brought_again(tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    code = "import adjoin; e = adjoin.embedder('hf:acme/tiny'); print(e.identity.name, e.embed(['the cat']).shape)"
+    write_bert(tmp_path / "served")
+    with hub("acme/tiny", tmp_path / "served") as remote:
+        around = {**os.environ, "HF_ENDPOINT": remote.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+
+        def run(code: str = code) -> subprocess.CompletedProcess[str]:
+            return subprocess.run([sys.executable, "-c", code], env=around, capture_output=True, text=True, check=False)
+
+        remote.cut = {"model.safetensors"}
+        broken = run()
+        assert broken.returncode == 1
+        assert "NotFound: the model 'acme/tiny' cannot be had" in broken.stderr
+        remote.cut = set()
+        assert run().stdout == f"hf:acme/tiny (1, {WIDTH})\n"
+        assert set(remote.got) == {"config.json", "tokenizer.json", "model.safetensors"}
+        remote.got.clear()
+        assert run().returncode == 0
+        assert remote.got == [], "it was brought again"
+        missing = run(code.replace("acme/tiny", "acme/none"))
+        assert "NotFound: the model 'acme/none' cannot be had" in missing.stderr
 
 
 @pytest.mark.skipif(not MINILM.is_dir(), reason=NO_MINILM)

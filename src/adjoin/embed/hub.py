@@ -41,12 +41,13 @@ def _snapshot(repository: str, revision: str | None) -> Path:
 def _download(repository: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError as exc:
         raise MissingExtra.of("huggingface_hub", "hub", f"the embedder 'hf:{repository}'") from exc
     try:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=list(patterns)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as exc:
+    except (
+        Exception
+    ) as exc:  # its own errors, the file system's, and those of an HTTP library that changes with its version
         raise NotFound(
             f"the model {repository!r}{f' at {revision!r}' if revision else ''} cannot be had from the hub or its cache: "
             f"{exc}. Check the name and the network, or give the path of a folder that holds it."
