@@ -30,7 +30,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from tests.support.pairs import help_pairs  # noqa: E402
 
 import adjoin  # noqa: E402
-from adjoin.embed.train.items import clip, log_mel, picture  # noqa: E402
+from adjoin.embed.sound.decode import clip_of  # noqa: E402
+from adjoin.embed.train.items import log_mel, picture  # noqa: E402
 from adjoin.embed.train.labels import check_labels, split  # noqa: E402
 from adjoin.embed.train.report import Judged, judge  # noqa: E402
 
@@ -150,9 +151,21 @@ def networks(
     }
 
 
+def frozen(name: str, items: Sequence[Any], labels: Sequence[Any]) -> dict[str, Callable[[int], Row]]:
+    """An embedder as it comes, and heads over it that the labels train."""
+    rows = adjoin.embedder(name).embed(items)
+    return {
+        f"`{name}`, not trained": lambda seed: as_given(rows, labels, seed),
+        f"`head` over `{name}`, blend": lambda seed: head(rows, labels, seed),
+        f"`head` over `{name}`, lda": lambda seed: head(rows, labels, seed, method="lda"),
+        f"`head` over `{name}`, nca": lambda seed: head(rows, labels, seed, method="nca", dim=32),
+    }
+
+
 def mel_statistics(item: Any) -> Any:
     """Mean and deviation of each mel band, (128,)."""
-    decibels = log_mel(*clip(item))
+    clip = clip_of(item)
+    decibels = log_mel(clip.samples(), clip.rate)
     return np.concatenate([decibels.mean(axis=1), decibels.std(axis=1)])
 
 
@@ -165,6 +178,7 @@ def on_mnist() -> None:
         "`head` over pixels, lda": lambda seed: head(pixels, labels, seed, method="lda"),
         "`head` over pixels, nca": lambda seed: head(pixels, labels, seed, method="nca", dim=32),
         **networks("cnn", items, labels, ("vgg", "resnet"), size=28, epochs=6),
+        **frozen("image", items, labels),
     }, SEEDS[:1])  # fmt: skip
 
 
@@ -177,7 +191,9 @@ def on_stamps() -> None:
         "`head` over pixels, blend": lambda seed: head(pixels, labels, seed),
         "`head` over pixels, lda": lambda seed: head(pixels, labels, seed, method="lda"),
         **networks("cnn", small, labels, ("vgg",), size=32, epochs=10),
-    }, SEEDS[:1])  # fmt: skip
+        **frozen("descriptors", items, labels),
+        **frozen("image", items, labels),
+    }, SEEDS)  # fmt: skip
 
 
 def on_clips() -> None:
@@ -190,19 +206,14 @@ def on_clips() -> None:
         "`head` over mel statistics, lda": lambda seed: head(spread, labels, seed, method="lda"),
         "`head` over mel statistics, nca": lambda seed: head(spread, labels, seed, method="nca", dim=32),
         **networks("sound-cnn", items, labels, ("vgg",), epochs=20, size=32, seconds=2.0),
+        **frozen("spectrogram", items, labels),
     }, SEEDS)  # fmt: skip
 
 
 def on_pages() -> None:
     texts, labels = pages()
     for name in ("default", "fast") if texts else ():
-        rows = adjoin.embedder(name).embed(texts)
-        table(f"Korean help pages by program, `{name}`", labels, {
-            "as it is": lambda seed, rows=rows: as_given(rows, labels, seed),
-            "`head`, blend": lambda seed, rows=rows: head(rows, labels, seed),
-            "`head`, lda": lambda seed, rows=rows: head(rows, labels, seed, method="lda"),
-            "`head`, nca": lambda seed, rows=rows: head(rows, labels, seed, method="nca", dim=32),
-        }, SEEDS)  # fmt: skip
+        table("Korean help pages by program", labels, frozen(name, texts, labels), SEEDS)
 
 
 PARTS = {"mnist": on_mnist, "stamps": on_stamps, "clips": on_clips, "pages": on_pages}

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "adjoin"
 
 LEVELS = (
     {"_version", "errors"},
-    {"strict", "types", "hashing", "forks"},
+    {"strict", "types", "hashing", "forks", "frames"},
     {"kinds"},
     {"metadata", "columns"},
     {"lines"},

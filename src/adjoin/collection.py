@@ -19,6 +19,7 @@ from adjoin.errors import (
     InvalidOption,
     NotFound,
 )
+from adjoin.frames import frame_rows, is_frame
 from adjoin.held import KEEP, matching, reopening_name
 from adjoin.query.ask import Options, Query, as_requested, query_vectors
 from adjoin.query.hits import dress
@@ -92,7 +93,7 @@ class Collection:
         """Store new items and return their ids, made up where none are given. When it returns, they are on disk.
 
         items: texts, records (dicts), paths, bytes, whatever else the embedder takes, or `Item`s; None with `vectors`.
-        A generator streams in bounded memory.
+        A generator streams in bounded memory. Of a data frame (pandas, polars, Arrow) every row is a record.
         metadata: one dict for each item, or one for all. vectors: (n, dim); items without one are embedded.
         on_refused: called with a `Refused` (position, item, error) for each item that cannot be embedded, such as a picture
         that cannot be read; the rest is stored. Without it such an item ends the call.
@@ -275,13 +276,13 @@ class Collection:
         max_distance: float | None = None,
         exact: bool = False,
     ) -> list[Hits]:
-        """`search` for many queries on one snapshot, and faster than one by one. queries: a list, or a matrix (q, dim)."""
+        """`search` for many queries on one snapshot, and faster than one by one. queries: a list, a matrix (q, dim), or a data frame."""
         if isinstance(queries, str | bytes | Mapping):
             raise InvalidInput(
                 f"search_many() takes a list of queries, not one {type(queries).__name__}. Use search()."
             )
         options = as_requested(k, recall, mode, offset, max_distance, exact)
-        return self._search(list(queries), options, where)
+        return self._search(list(frame_rows(queries) if is_frame(queries) else queries), options, where)
 
     def _search(self, queries: Sequence[Query], options: Options, where: Where | None) -> list[Hits]:
         if not queries:

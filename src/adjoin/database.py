@@ -143,8 +143,9 @@ class Database:
     ) -> Collection:
         """The collection of that name, made on first use.
 
-        embedder: a name, an object with `identity`, `dim` and `embed`, or None where the user brings the vectors;
-        for a new collection "default". metric: for a new collection "cosine".
+        embedder: a name, a function, an object with `identity`, `dim` and `embed`, or None where the user brings the vectors;
+        for a new collection "default". metric: for a new collection the embedder's own, which is "cosine" for nearly all:
+        "euclidean" for records, "hamming" for bits.
         index: "auto", or a family: "flat", "graph", "hnsw", "lsh", "pq", "ivf", "ivfpq"; docs/indexes.md says which to
         choose. The families' own parameters: degree, bits, init, ef_construction (graph); m, ef_construction (hnsw);
         bits (lsh); m, bits (pq); nlist (ivf); nlist, m, bits (ivfpq).
@@ -175,21 +176,27 @@ class Database:
     def _create(
         self, name: str, embedder: Any, metric: Any, index: Any, storage: Any, params: dict[str, Any]
     ) -> tuple[CollectionSpec, Callable[[], Any]]:
-        metric = "cosine" if metric == KEEP else metric
         index = "auto" if index == KEEP else index
         storage = "float32" if storage == KEEP else storage
         able = self._engine.abilities
-        _refuse_unknown("metric", metric, [known for known in METRICS if known in able.metrics])
+        metrics: list[str] = [known for known in METRICS if known in able.metrics]
+        if metric != KEEP:
+            _refuse_unknown("metric", metric, metrics)
         _refuse_unknown("index", index, sorted(able.indexes, key=_index_order))
         _refuse_unknown("storage", storage, [known for known in STORAGES if known in able.storage])
         embedder = "default" if isinstance(embedder, str) and embedder == KEEP else embedder
         if embedder is None:
-            spec = CollectionSpec(name, metric, index=index, params=params, storage=storage)
+            spec = CollectionSpec(
+                name, "cosine" if metric == KEEP else metric, index=index, params=params, storage=storage
+            )
             return self._engine.create(spec), lambda: None
         from adjoin.embed import embedder as find
         from adjoin.embed import with_canaries
 
         model = find(embedder)
+        if metric == KEEP:
+            metric = getattr(model, "metric", "cosine")
+            _refuse_unknown("metric", metric, metrics)
         spec = CollectionSpec(
             name,
             metric,

@@ -23,6 +23,7 @@ from adjoin.errors import (
     InvalidVector,
     UnreadableFile,
 )
+from adjoin.frames import frame_rows, is_frame, without_missing
 from adjoin.hashing import hash_text
 from adjoin.types import Content, Id, Item, Kind, Metadata, Progress, shown
 
@@ -51,12 +52,17 @@ def gather(
 ) -> Iterator[Item]:
     """One Item for each thing passed, in order; streams when the arguments do.
 
-    A single str, bytes, dict or Item is one item. A single metadata dict goes to every item.
+    A single str, bytes, dict or Item is one item. A single metadata dict goes to every item. Of a data frame every row is an
+    item, or an item's metadata, of which missing values are left out.
     Raises InvalidInput when the arguments differ in length.
     """
     if isinstance(items, str | bytes | Mapping | Item | PurePath):
         items = [items]
         vectors = None if vectors is None else check_vectors(vectors)
+    items = list(frame_rows(items)) if is_frame(items) else items
+    metadata = [without_missing(row) for row in frame_rows(metadata)] if is_frame(metadata) else metadata
+    if is_frame(vectors) and (to_numpy := getattr(vectors, "to_numpy", None)) is not None:
+        vectors = to_numpy()
     _refuse_unordered(items=items, ids=ids, metadata=metadata, vectors=vectors)
     ids = [ids] if isinstance(ids, str | int | np.integer) else ids
     lengths = {

@@ -121,3 +121,17 @@ def test_an_object_with_an_impossible_dim_or_identity_is_refused(name: str, valu
 def test_an_object_takes_no_options() -> None:
     with pytest.raises(InvalidOption, match="unknown embedder option 'pooling'"):
         embedder(Given([]), pooling="mean")  # type: ignore[arg-type]
+
+
+def test_a_function_is_an_embedder(tmp_path: Path) -> None:
+    def lengths(texts: list[str]) -> list[list[float]]:
+        return [[len(text), text.count("e"), 1.0] for text in texts]
+
+    found = adjoin.embedder(lengths, version="1")
+    assert (found.dim, found.embed(["ee"]).tolist()) == (3, [[2.0, 2.0, 1.0]])
+    with adjoin.open(tmp_path / "db.adjoin") as db:
+        db.collection("texts", embedder=lengths).add(["eeee", "a longer text"], ids=["e", "long"])
+    with adjoin.open(tmp_path / "db.adjoin") as db:
+        assert db.collection("texts", embedder=lengths).search("eee", k=1).ids == ["e"]
+    with pytest.raises(InvalidOption, match="unknown embedder option 'size'"):
+        adjoin.embedder(lengths, size=3)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, get_args, runtime_checkable
 
 from adjoin.errors import AdjoinError, InvalidContent, InvalidInput, InvalidOption, UnreadableFile
+from adjoin.frames import frame_rows, is_frame
 from adjoin.types import Content, Kind, Progress, shown
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Embedder(Protocol):
 
     An embedder may also have
     `max_tokens`, `count_tokens(texts)`, `is_cut(texts)`, `truncated`: those of texts that are read up to a length;
+    `metric`: what a collection compares its vectors by where none is named; "cosine" where it is not said;
     `takes`: what its items are, "text" where it is not said; "image", "sound", "record" …;
     `canary_items`: items whose vectors stand in its identity, where it does not take texts;
     `kept(item)`: what a collection stores of an item, where that is not the item: the path of a picture, its bytes;
@@ -81,6 +83,7 @@ def embed_all(
     """
     import numpy as np
 
+    items = list(frame_rows(items)) if is_frame(items) else items
     vectors: list[Floats] = []
     places: list[int] = []
     refused: list[Refused] = []

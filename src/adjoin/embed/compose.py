@@ -35,6 +35,7 @@ class _Composed:
     """What those of several parts have in common."""
 
     family: str
+    metric: Final = "cosine"  # whatever the parts' own
 
     def __init__(self, parts: Mapping[str, tuple[Embedder, float]], *, normalize: bool) -> None:
         total = sum(weight for _, weight in parts.values())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from adjoin.embed.base import check_kind, check_texts
 from adjoin.embed.identity import Identity
-from adjoin.embed.rounding import Output, check_output, rounded
+from adjoin.embed.rounding import Output, check_output, metric_of, rounded
 from adjoin.errors import (
     AnswerCutOff,
     ContextTooLong,
@@ -84,6 +84,7 @@ class ProviderEmbedder:
         self.reopened_by: str | None = None
         self.usage = Usage(cost=None if price_per_million is None else 0.0)
         self._model, self._asked_dim, self._batch, self._output = model, dim, batch, output
+        self.metric: Final = metric_of(output)
         self._prompts = dict(prompts or {})
         self._price = price_per_million
         self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"

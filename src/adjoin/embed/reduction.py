@@ -41,7 +41,7 @@ from adjoin.types import Content, Kind, Progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from adjoin.types import Floats
+    from adjoin.types import Floats, Metric
 
     Array = NDArray[Any]
 
@@ -138,6 +138,12 @@ class ReducedEmbedder:
                 weights=saved.digest_of(FAMILY, settings, self._arrays()), normalize=False, settings=settings,
             )  # fmt: skip
         return self._identity
+
+    @property
+    def metric(self) -> Metric:
+        """The inner embedder's own where a turn keeps it; bits are bits no more."""
+        inner: Metric = getattr(self._inner, "metric", "cosine")
+        return "cosine" if inner == "hamming" else inner
 
     def __getattr__(self, name: str) -> Any:
         """What else the inner embedder has: `takes`, `kept`, `hash_of`, `max_tokens` …"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -228,19 +229,31 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
 )
 """By the name that `embedder` takes, which is also the family in a saved one's folder."""
 
-OTHERS: Final = ("a folder's path", "hf:ORG/NAME[@revision]", "openai:MODEL", "an object with identity, dim and embed")
+OTHERS: Final = (
+    "a folder's path",
+    "hf:ORG/NAME[@revision]",
+    "openai:MODEL",
+    "a function",
+    "an object with identity, dim and embed",
+)
 _SECRET: Final = {"api_key"}
 
 
-def embedder(name: str | Path | Embedder, **options: Any) -> Embedder:
+def embedder(name: str | Path | Embedder | Callable[..., Any], **options: Any) -> Embedder:
     """The embedder of that name; its model is loaded by its first `embed`.
 
     name: one of those that `adjoin embedders` lists, such as `default`; the path of one that was saved, or of a folder with
-    an encoder in the layout of Hugging Face; `hf:ORG/NAME[@revision]`; `openai:MODEL` at any endpoint of that shape; or any
-    object with `identity` (an Identity, or a str that names the model and changes with it), `dim` and `embed`.
+    an encoder in the layout of Hugging Face; `hf:ORG/NAME[@revision]`; `openai:MODEL` at any endpoint of that shape; a
+    function from a list of items to a vector each, with the options of `adjoin.embed.function`; or any object with
+    `identity` (an Identity, or a str that names the model and changes with it), `dim` and `embed`.
     options: the family's own; a wrong one is answered with those there are.
     Raises InvalidOption for an unknown name or option, NotFound for a path that is not there, MissingExtra.
     """
+    if inspect.isroutine(name) or isinstance(name, functools.partial):
+        from adjoin.embed.own_function import function
+
+        made: Embedder = _made(function, options, name)
+        return made
     if not isinstance(name, str | Path):
         from adjoin.embed.checked import checked
 

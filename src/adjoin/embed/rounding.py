@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from adjoin.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from adjoin.types import Floats
+    from adjoin.types import Floats, Metric
 
 Output: TypeAlias = Literal["float32", "int8", "binary"]
 OUTPUTS: tuple[Output, ...] = get_args(Output)
@@ -16,6 +16,11 @@ OUTPUTS: tuple[Output, ...] = get_args(Output)
 def check_output(output: str) -> None:
     if output not in OUTPUTS:
         raise InvalidOption.unknown("output", output, OUTPUTS)
+
+
+def metric_of(output: str) -> Metric:
+    """By what a collection compares vectors of that output where no metric is named."""
+    return "hamming" if output == "binary" else "cosine"
 
 
 def rounded(vectors: Floats, output: str) -> Floats:

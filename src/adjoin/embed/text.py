@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
 from adjoin.embed.base import check_kind, check_texts
-from adjoin.embed.rounding import rounded
+from adjoin.embed.rounding import metric_of, rounded
 from adjoin.embed.workers import Workers
 from adjoin.types import Content, Kind
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from adjoin.embed.identity import Identity
     from adjoin.embed.token_vectors import TokenVectors
     from adjoin.embed.tokens import Ids, Tokenizer
-    from adjoin.types import Floats
+    from adjoin.types import Floats, Metric
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +109,10 @@ class TextEmbedder:
     def max_tokens(self) -> int:
         """The longest text that is read to its end, in tokens with the prompt and the special ones."""
         return self.identity.max_tokens or DEFAULT_MAX_TOKENS
+
+    @property
+    def metric(self) -> Metric:
+        return metric_of(self.identity.settings.get("output", "float32"))
 
     def tokenizer_json(self) -> str:
         """The content of the `tokenizer.json` that it reads texts with."""

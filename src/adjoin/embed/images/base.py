@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from adjoin.embed.identity import Identity
-    from adjoin.types import Content, Floats, Kind
+    from adjoin.types import Content, Floats, Kind, Metric
 
 Describe: TypeAlias = "Callable[[Image], Floats]"
 """An RGB image to a vector (dim,); called from several threads."""
@@ -32,11 +32,12 @@ class ImageEmbedder(Identified):
 
     def __init__(
         self, identity: Identity | Callable[[], Identity], load: Callable[[], Describe], *, about: int | None = None,
-        workers: int | None = None,
+        metric: Metric = "cosine", workers: int | None = None,
     ) -> None:  # fmt: skip
         """load: brings the describer into memory, by the first `embed`. about: the side in pixels that it needs.
         workers: pictures at once; as many as there are cores if None."""
         super().__init__(identity)
+        self.metric: Metric = metric
         self._about = about
         self._describe = Lazy(load)
         self._workers = Workers(workers)

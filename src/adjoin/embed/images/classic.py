@@ -55,7 +55,7 @@ def imagehash_embedder(*, method: Hash = "phash", size: int = 8, workers: int | 
     side = _side(size, 2, 64)
     identity = Identity("imagehash", method, side * side, normalize=False, settings={"size": side, "values": "0 and 1"})
     make = _phash if method == "phash" else _dhash
-    return ImageEmbedder(identity, lambda: lambda image: make(image, side), workers=workers)
+    return ImageEmbedder(identity, lambda: lambda image: make(image, side), metric="hamming", workers=workers)
 
 
 def histogram_embedder(*, workers: int | None = None) -> ImageEmbedder:

@@ -53,6 +53,7 @@ class RecordsEmbedder:
     """
 
     takes: Final = "record"
+    metric: Final = "euclidean"
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from adjoin.errors import InvalidContent
+from adjoin.frames import frame_rows, is_frame
 
 LATITUDES: Final = ("lat", "latitude")
 LONGITUDES: Final = ("lon", "lng", "long", "longitude")
@@ -19,23 +20,13 @@ _MEASURE: Final = frozenset({"value", "unit"})
 _PLAIN: Final = frozenset({int, float, bool, type(None)})
 
 
-def is_frame(items: object) -> bool:
-    """Whether these are a table of pandas, polars or Arrow, whose rows are the items."""
-    return (hasattr(items, "columns") and (hasattr(items, "itertuples") or hasattr(items, "to_dicts"))) or hasattr(
-        items, "to_pylist"
-    )
-
-
 def rows_of(items: Any) -> Iterator[Any]:
     """The items one by one; a table's rows as dicts.
 
     Raises InvalidContent for a single record, whose fields would be taken for records.
     """
-    if hasattr(items, "itertuples"):
-        names = [str(name) for name in items.columns]
-        return (dict(zip(names, row, strict=True)) for row in items.itertuples(index=False, name=None))
     if is_frame(items):
-        return iter(items.to_dicts() if hasattr(items, "to_dicts") else items.to_pylist())
+        return frame_rows(items)
     if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable) or _is_record_object(items):
         raise InvalidContent(
             f"records come in a list or a data frame, not as one {type(items).__name__}. Write [record]."
