@@ -619,3 +619,22 @@ def test_it_is_an_embedder_of_records() -> None:
         "joined": "2024-05-01T09:00:00",
         "tags": ["a", "b"],
     }
+
+
+def test_labels_weigh_the_fields_unless_weights_were_given() -> None:
+    rng = np.random.default_rng(3)
+    rows = [
+        {"told": float(told), "noise": float(noise), "more": float(more)}
+        for told, noise, more in rng.normal(size=(200, 3))
+    ]
+    labels = [row["told"] > 0 for row in rows]
+    weighed = adjoin.embedder("records").fit(rows, labels)
+    asked = adjoin.embedder("records", weights="labels").fit(rows, labels)
+    same = adjoin.embedder("records", weights={}).fit(rows, labels)
+    said = adjoin.embedder(
+        "records", schema={"told": "number", "noise": {"kind": "number", "weight": 2}, "more": "number"}
+    )
+    assert weighed.identity.fingerprint == asked.identity.fingerprint
+    assert weighed.schema.fields["told"].weight > weighed.schema.fields["noise"].weight
+    assert {field.weight for field in same.schema.fields.values()} == {1}
+    assert [field.weight for field in said.fit(rows, labels).schema.fields.values()] == [1, 2, 1]

@@ -72,6 +72,7 @@ class RecordsEmbedder:
         if isinstance(weights, str) and weights != "labels":
             raise InvalidOption(f'weights is a dict of field names to numbers, or "labels", not {weights!r:.40}.')
         self._by_labels = weights == "labels"
+        self._weights_given = weights is not None
         self._weights = {} if weights is None or isinstance(weights, str) else dict(weights)
         if self._given is not None:
             self._given = self._given.weighted(self._weights)
@@ -149,7 +150,8 @@ class RecordsEmbedder:
 
         items: dicts, dataclasses, named tuples, rows in the schema's order, a data frame, or a generator of them. Of more than
         `sample`, that many are drawn evenly (algorithm R; Vitter, 1985) and learned from, so that memory is bounded.
-        labels: one a record, for fields that are encoded by them.
+        labels: one a record: classes or numbers. Fields are encoded by them where the schema says so, and weighed by them so that
+        neighbours have the same label, unless weights were given.
         Raises InvalidContent naming the record and the field, InvalidInput for no record or labels of another number.
         """
         self._sample = Sample(self._most, self._seed)
@@ -182,7 +184,7 @@ class RecordsEmbedder:
         drawn.orders.update(orders)
         blocks = {name: Block(kind, schema.fields[name].weight) for name, kind in schema.kinds().items()}
         its_labels = [label for _, _, label in drawn.rows] if drawn.labelled else None
-        self._refuse_missing_labels(blocks, its_labels, weighs=self._by_labels)
+        self._refuse_missing_labels(blocks, its_labels)
         known = [_known_fields(record, position, schema, self._unknown) for position, record, _ in drawn.rows]
         folds = [_fold(self._hash(record)) for record in known]
         read: dict[str, list[Any]] = {}
@@ -195,8 +197,7 @@ class RecordsEmbedder:
             read[name] = values
             if progress:
                 progress(done + 1, len(blocks))
-        if self._by_labels:
-            assert its_labels is not None
+        if its_labels is not None and self._weighs(schema):
             schema = _weigh(blocks, read, folds, its_labels, schema)
         _place(blocks)
         if not any(block.width for block in blocks.values()):
@@ -205,9 +206,13 @@ class RecordsEmbedder:
         self._identity = self.reopened_by = None
         return self
 
-    @staticmethod
-    def _refuse_missing_labels(blocks: Mapping[str, Block], labels: Sequence[Any] | None, *, weighs: bool) -> None:
-        if weighs and labels is None:
+    def _weighs(self, schema: Schema) -> bool:
+        """Whether labels find the fields' weights: where it was asked for, or nobody has said a weight."""
+        unsaid = not self._weights_given and all(field.weight == 1 for field in schema.fields.values())
+        return self._by_labels or unsaid
+
+    def _refuse_missing_labels(self, blocks: Mapping[str, Block], labels: Sequence[Any] | None) -> None:
+        if self._by_labels and labels is None:
             raise InvalidOption('weights="labels" needs labels, and fit was given none. Write fit(items, labels).')
         for name, block in blocks.items():
             if isinstance(block.kind, Category) and block.kind.needs_labels and labels is None:
@@ -437,8 +442,9 @@ def records_embedder(
     """One that has to see records first.
 
     schema: "auto", or a dict of field names to kinds, each a name or a dict of `kind`, its options, and perhaps `weight` and
-    `from`, the record's key. weights: field → 0 or more; it multiplies what the field adds to the squared distance. Or "labels":
-    fit finds the weights by which neighbours have the same label. unknown: fields that the schema does not know are refused or
+    `from`, the record's key. weights: field → 0 or more; it multiplies what the field adds to the squared distance; {} for the
+    same of all. Without it `fit(items, labels)` finds the weights by which neighbours have the same label, and `fit(items)`
+    takes the same for all; "labels" does not go without labels. unknown: fields that the schema does not know are refused or
     ignored. sample, seed: the most records that are learned from.
     """
     return RecordsEmbedder(schema=schema, weights=weights, unknown=unknown, sample=sample, seed=seed)
