@@ -8,6 +8,7 @@ tokenizer_config.json.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from adjoin.types import Kind
 if TYPE_CHECKING:
     from adjoin.embed.text import Encoder
 
+CLIP_TOKENS = 77
 OPTIONS = ("pooling", "prompts", "max_tokens", "dim", "output", "workers")
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 POOLING_MODES: dict[str, Pooling] = {
@@ -109,6 +111,41 @@ def folder_embedder(
     return TextEmbedder(identity, parts, workers=workers)
 
 
+def text_tower(folder: Path, graph: Path, name: str) -> TextEmbedder:
+    """The half that reads texts, of a model in the layout of Hugging Face whose other half sees pictures.
+
+    graph: the half's own file, with the projected vector as `text_embeds`. Raises NotFound, UnreadableFile, Unsupported.
+    """
+    for needed in ("config.json", "tokenizer.json"):
+        if not (folder / needed).is_file():
+            raise NotFound(f"{folder} has no {needed}, which a joint model's folder has in the layout of Hugging Face.")
+    config = _json(folder / "config.json")
+    if str(config.get("model_type", "")).startswith("siglip"):
+        raise Unsupported(f"{folder} is {config['model_type']}, which reads texts padded to one length. Take a CLIP.")
+    reads = config.get("text_config") or {}
+    dim = int(config.get("projection_dim") or 0)
+    if not dim:
+        raise UnreadableFile(f"{folder / 'config.json'} does not say projection_dim.")
+    most = int(reads.get("max_position_embeddings") or CLIP_TOKENS)
+    weights = _with_data(graph)
+
+    def identity() -> Identity:
+        return Identity(
+            name=name, model=str(config.get("model_type", "joint")), dim=dim, weights=sha256(*weights),
+            tokenizer=sha256(folder / "tokenizer.json"), pooling="graph", normalize=True, max_tokens=most,
+        )  # fmt: skip
+
+    def load() -> Encoder:
+        from adjoin.embed.onnx import OnnxEncoder
+
+        encoder = OnnxEncoder(graph)
+        if not encoder.pools:
+            raise Unsupported(f"{graph} has no output text_embeds: export the text tower with its projection.")
+        return encoder
+
+    return TextEmbedder(identity, Parts(folder / "tokenizer.json", load))
+
+
 def _architecture(weights: list[Path], config: Mapping[str, Any]) -> dict[str, str]:
     """What a config says of how the weights are put to use; a graph says so itself."""
     if weights[0].suffix == ".onnx":
@@ -130,16 +167,16 @@ def _weights(folder: Path) -> list[Path]:
             raise NotFound(f"{folder} has no {needed}, which an encoder's folder has in the layout of Hugging Face.")
     for graph in GRAPHS:
         if (folder / graph).is_file():
-            path = folder / graph
-            return [
-                path,
-                *sorted(path.parent.glob(f"{path.name}_data*")),
-                *sorted(path.parent.glob(f"{path.name}.data*")),
-            ]
+            return _with_data(folder / graph)
     tensors = sorted(folder.glob("model*.safetensors"))
     if not tensors:
         raise NotFound(f"{folder} has no weights: none of {', '.join(GRAPHS)}, model.safetensors.")
     return tensors
+
+
+def _with_data(graph: Path) -> list[Path]:
+    beside = (sorted(graph.parent.glob(f"{graph.name}{mark}data*")) for mark in "_.")
+    return [graph, *itertools.chain(*beside)]
 
 
 def _settings(

@@ -23,10 +23,20 @@ def hub_embedder(name: str, **options: Any) -> TextEmbedder | StaticEmbedder:
     With HF_HUB_OFFLINE=1 only the cache is read.
     Raises MissingExtra without huggingface_hub, NotFound when the model cannot be had.
     """
+    return folder_embedder(_snapshot(*_split(name)), name=name, **options)
+
+
+def hub_folder(name: str, patterns: tuple[str, ...]) -> Path:
+    """The hub's cache of `hf:ORG/NAME[@revision]` with the files that the patterns mean. Raises as `hub_embedder`."""
+    repository, revision = _split(name)
+    return _download(repository, revision, (*SMALL, *patterns))
+
+
+def _split(name: str) -> tuple[str, str | None]:
     repository, _, revision = name.removeprefix("hf:").partition("@")
     if not repository.strip("/"):
         raise InvalidOption(f"{name!r} names no model. Write hf:ORG/NAME, or hf:ORG/NAME@REVISION.")
-    return folder_embedder(_snapshot(repository, revision or None), name=name, **options)
+    return repository, revision or None
 
 
 def _snapshot(repository: str, revision: str | None) -> Path:

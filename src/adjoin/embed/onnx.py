@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from adjoin.types import Floats
 
 MASKED_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
-POOLED_OUTPUTS = ("vector", "sentence_embedding")
-PREFERRED_OUTPUTS = ("vector", "last_hidden_state", "token_embeddings", "sentence_embedding")
+POOLED_OUTPUTS = ("vector", "text_embeds", "sentence_embedding")
+PREFERRED_OUTPUTS = ("vector", "text_embeds", "last_hidden_state", "token_embeddings", "sentence_embedding")
 
 
 class OnnxEncoder:

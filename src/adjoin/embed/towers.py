@@ -1,24 +1,28 @@
 """Texts and pictures in one space: a text finds the pictures that it describes, where two towers were trained together.
 
-Of such a model, CLIP for one (Radford et al., 2021), export each tower to ONNX: the texts' with its projection as
-`sentence_embedding`, the pictures' as any network that `image` takes with `path=`.
+CLIP is such a model (Radford et al., ICML 2021). It is run from ONNX as the hub has it, or by PyTorch through transformers, or
+as any two embedders.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.embed.base import Embedder, check_kind, renumbered
 from adjoin.embed.identity import CANARY_TEXTS, Identity
-from adjoin.errors import InvalidOption
+from adjoin.errors import InvalidOption, NotFound
 from adjoin.hashing import hash_text
 from adjoin.types import Content, Kind
 
 if TYPE_CHECKING:
     from adjoin.types import Floats
+
+_READS, _SEES, _WHERE = "text_model.onnx", "vision_model.onnx", ("", "onnx/")
+_TORCH: Final = "transformers:"
 
 
 class JointEmbedder:
@@ -92,22 +96,74 @@ class JointEmbedder:
         return f"JointEmbedder({self._text!r}, {self._image!r})"
 
 
-def joint(text: Embedder | str | Path, image: Embedder | str | Path) -> JointEmbedder:
-    """Two towers as one embedder. text, image: embedders, or what `adjoin.embedder` finds them by."""
+def joint(
+    text: Embedder | str | Path | None = None,
+    image: Embedder | str | Path | None = None,
+    *,
+    model: str | Path | None = None,
+) -> JointEmbedder:
+    """Two towers that were trained together, as one embedder.
+
+    model: a folder with both in ONNX, as the hub has them (`text_model.onnx` and `vision_model.onnx`, there or in `onnx/`,
+    `tokenizer.json`, `config.json`, `preprocessor_config.json`); `hf:ORG/NAME` for such a one; `transformers:NAME`, or
+    `transformers:` and a folder, for one that PyTorch runs. Or text, image: embedders, or what `adjoin.embedder` finds them by.
+    Raises NotFound, Unsupported, MissingExtra for a model, InvalidOption for towers that do not go together.
+    """
     from adjoin.embed.registry import embedder
 
+    if (model is None) == (text is None and image is None):
+        raise InvalidOption("joint takes model=, or text= and image=.")
+    if model is not None:
+        made = JointEmbedder(*_towers(model))
+        named = {
+            "model": str(model) if str(model).startswith(("hf:", _TORCH)) else str(Path(model).expanduser().absolute())
+        }
+        made.reopened_by = _written(named)
+        return made
+    if text is None or image is None:
+        raise InvalidOption("joint takes both text= and image=.")
     made = JointEmbedder(embedder(text), embedder(image))
     names = [getattr(part, "reopened_by", None) for part in (made._text, made._image)]
     if None not in names:
-        import json
-
-        made.reopened_by = f"joint {json.dumps(dict(zip(('text', 'image'), names, strict=True)), ensure_ascii=False)}"
+        made.reopened_by = _written(dict(zip(("text", "image"), names, strict=True)))
     return made
 
 
-def joint_embedder(*, text: Embedder | str | Path, image: Embedder | str | Path) -> JointEmbedder:
+def joint_embedder(
+    *,
+    text: Embedder | str | Path | None = None,
+    image: Embedder | str | Path | None = None,
+    model: str | Path | None = None,
+) -> JointEmbedder:
     """`joint` by name."""
-    return joint(text, image)
+    return joint(text, image, model=model)
+
+
+def _written(options: dict[str, Any]) -> str:
+    return f"joint {json.dumps(options, ensure_ascii=False)}"
+
+
+def _towers(model: str | Path) -> tuple[Embedder, Embedder]:
+    if str(model).startswith(_TORCH):
+        from adjoin.embed.torch_towers import torch_towers
+
+        return torch_towers(str(model).removeprefix(_TORCH))
+    if str(model).startswith("hf:"):
+        from adjoin.embed.hub import hub_folder
+
+        folder = hub_folder(str(model), tuple(f"{where}{name}*" for where in _WHERE for name in (_READS, _SEES)))
+    else:
+        folder = Path(model).expanduser()
+    from adjoin.embed.folder import text_tower
+    from adjoin.embed.images.network import image_embedder
+
+    for where in _WHERE:
+        reads, sees = folder / where / _READS, folder / where / _SEES
+        if reads.is_file() and sees.is_file():
+            return text_tower(folder, reads, str(model)), image_embedder(path=sees, output="image_embeds")
+    raise NotFound(
+        f"{folder} has no {_READS} and {_SEES}, there or in onnx/. For a model of PyTorch write transformers:NAME."
+    )
 
 
 def _is_text(item: Any) -> bool:

@@ -27,6 +27,7 @@ def torch_image_embedder(
     size: int | Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    scale: float | None = None,
     fit: Fit | None = None,
     resize: int | None = None,
     resample: Resample | None = None,
@@ -40,8 +41,8 @@ def torch_image_embedder(
 
     model: `timm:NAME`, `torchvision:NAME`, `transformers:NAME` (or a folder behind it), whose weights those packages bring;
     or a torch.nn.Module that takes (1, 3, height, width) and gives a vector, a map or tokens, which are pooled by mean.
-    size, mean, std, fit, resize, resample, channels: how a picture is prepared (`Preparation`; mean and std for values from 0
-    to 1). What the model says of itself is taken where an option is not given, else ImageNet's usual ones, cropped.
+    size, mean, std, scale, fit, resize, resample, channels: how a picture is prepared, see `Preparation`. What
+    the model says of itself is taken where an option is not given, else ImageNet's usual ones, cropped.
     pretrained: False takes untrained weights, always the same ones for a version of PyTorch. model_name: what to call a module
     of your own. workers: pictures at once; PyTorch uses several threads for each, so one if None.
     Raises MissingExtra, NotFound for a model that is not there, Unsupported for one that gives no features, InvalidOption.
@@ -50,6 +51,7 @@ def torch_image_embedder(
         "size": size,
         "mean": mean,
         "std": std,
+        "scale": scale,
         "fit": fit,
         "resize": resize,
         "resample": resample,
@@ -72,7 +74,7 @@ def torch_image_embedder(
         blank = Image.fromarray(np.full((8, 8, 3), 128, np.uint8))
         return Identity(
             "torch-image", model if isinstance(model, str) else model_name or type(network).__name__,
-            len(_describer(network, preparation, normalize)(blank)), weights=_weights(network), pooling="mean",
+            len(_describer(network, preparation, normalize)(blank)), weights=digest_of(network), pooling="mean",
             normalize=normalize, settings=preparation.to_settings(),
         )  # fmt: skip
 
@@ -221,7 +223,7 @@ def _describer(network: Any, preparation: Preparation, normalize: bool) -> Descr
     return describe
 
 
-def _weights(network: Any) -> str:
+def digest_of(network: Any) -> str:
     """SHA-256 over the names and values of all parameters and buffers."""
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):

@@ -1,0 +1,67 @@
+"""The two towers of a joint model of transformers, run by PyTorch."""
+
+from __future__ import annotations
+
+import unicodedata
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from adjoin.embed.images.preparation import of_processor
+from adjoin.embed.images.torch_network import digest_of, torch_image_embedder
+from adjoin.embed.own_function import FunctionEmbedder
+from adjoin.errors import MissingExtra, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    from adjoin.embed.base import Embedder
+
+
+def torch_towers(name: str) -> tuple[Embedder, Embedder]:
+    """(of texts, of pictures). name: of the hub, or a folder's path. The model is loaded now.
+
+    Raises MissingExtra, NotFound for a model that is not there, Unsupported for one without the two.
+    """
+    try:
+        transformers, torch = import_module("transformers"), import_module("torch")
+    except ImportError as exc:
+        raise MissingExtra.of("transformers", "torch", f"The joint model transformers:{name}") from exc
+    try:
+        network = transformers.AutoModel.from_pretrained(name).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+        said = transformers.AutoImageProcessor.from_pretrained(name).to_dict()
+    except ImportError as exc:
+        raise Unsupported(f"transformers cannot import what {name!r} needs: {exc}") from exc
+    except Exception as exc:  # of transformers, of the hub, of the file system
+        raise NotFound(f"transformers cannot load {name!r}: {exc}") from exc
+    if not (hasattr(network, "get_text_features") and hasattr(network, "get_image_features")):
+        raise Unsupported(
+            f"transformers:{name} is a {type(network).__name__}, which does not put texts beside pictures."
+        )
+    config = network.config.get_text_config()
+    padded = "max_length" if str(network.config.model_type).startswith("siglip") else False
+
+    def read(texts: list[str]) -> Any:
+        found = []
+        with torch.inference_mode():
+            for text in texts:
+                tokens = tokenizer(
+                    unicodedata.normalize("NFC", text), return_tensors="pt", truncation=True, padding=padded,
+                    max_length=config.max_position_embeddings,
+                )  # fmt: skip
+                out = network.get_text_features(**tokens)
+                vector = (out if isinstance(out, torch.Tensor) else out.pooler_output)[0].float()
+                found.append((vector / vector.norm().clamp_min(1e-12)).numpy())
+        return found
+
+    class Sees(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels: Any) -> Any:
+            return network.get_image_features(pixel_values=pixels)
+
+    weights = digest_of(network)
+    texts = FunctionEmbedder(read, dim=len(read(["a"])[0]), name=f"transformers:{name}", version=weights)
+    return texts, torch_image_embedder(
+        model=Sees(), model_name=f"transformers:{name}", **{"fit": "squeeze"} | of_processor(said)
+    )
