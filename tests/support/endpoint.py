@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, TypeAlias
+
+from tests.support.loopback import Quiet, serving
 
 Act: TypeAlias = "Callable[[BaseHTTPRequestHandler, dict[str, Any]], None]"
 
@@ -28,9 +30,7 @@ class Endpoint:
 def endpoint(*acts: Act) -> Iterator[Endpoint]:
     """acts: what is done for each request; the last one for all that follow."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
@@ -40,21 +40,11 @@ def endpoint(*acts: Act) -> Iterator[Endpoint]:
                 found.times.append(time.monotonic())
             acts[min(number, len(acts) - 1)](self, body)
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
     lock = threading.Lock()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    found = Endpoint(f"http://127.0.0.1:{server.server_address[1]}/v1")
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    found = Endpoint("")
+    with serving(Handler) as url:
+        found.url = f"{url}/v1"
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def answer(text: str | None, *, finish: str = "stop", refusal: str | None = None) -> Act:
