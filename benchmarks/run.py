@@ -34,6 +34,7 @@ BENCHMARKS = {
     "indexes": "Indexes compared",
     "calibration": "Recall promised and kept",
     "senses": "Words with two senses",
+    "sense_ways": "Words with two senses: every way tried",
     "reindex": "Indexing twice",
     "distil": "A static model beside its teacher",
     "train": "Trained on labels",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ sys.path[:0] = [str(ROOT / "src")]
 import adjoin  # noqa: E402
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Way = Callable[[list[str], str], list[Array]]
 SENSES: dict[str, list[list[str]]] = json.loads(
     (ROOT / "tests/fixtures/senses/senses.json").read_text(encoding="utf-8")
 )
@@ -31,17 +33,21 @@ SENSES: dict[str, list[list[str]]] = json.loads(
 def main() -> None:
     model = adjoin.embedder("default")
     mean = unit(np.mean([one.vectors.mean(axis=0) for texts in every_text() for one in tokens(model, texts)], axis=0))
-    ways = {
-        "the word's vector": lambda one, word: one.of(word),
-        "less the mean of all": lambda one, word: unit(one.of(word) - (one.of(word) @ mean) * mean),
-        "half word, half sentence": lambda one, word: unit(one.of(word) + unit(one.vectors.mean(axis=0))),
-        "the sentence alone": lambda one, word: unit(one.vectors.mean(axis=0)),
+    ways: dict[str, Way] = {
+        "the word's vector": lambda texts, word: [one.of(word) for one in tokens(model, texts)],
+        "less the mean of all": lambda texts, word: [
+            unit(one.of(word) - (one.of(word) @ mean) * mean) for one in tokens(model, texts)
+        ],
+        "the sentence alone": lambda texts, word: [unit(one.vectors.mean(axis=0)) for one in tokens(model, texts)],
+        "half word, half sentence": lambda texts, word: [
+            unit(one.of(word) + unit(one.vectors.mean(axis=0))) for one in tokens(model, texts)
+        ],
+        "`embed_in_context`": lambda texts, word: list(model.embed_in_context(texts, word)),
     }
     found = {
-        name: {word: measured([[way(one, word) for one in tokens(model, texts)] for texts in senses])
-               for word, senses in SENSES.items()}
+        name: {word: measured([way(texts, word) for texts in senses]) for word, senses in SENSES.items()}
         for name, way in ways.items()
-    }  # fmt: skip
+    }
     print(
         "| | English: pairs apart, nearest | Korean: pairs apart, nearest | all: pairs apart, nearest |\n|---|---|---|---|"
     )
@@ -49,10 +55,9 @@ def main() -> None:
         groups = ([w for w in words if w.isascii()], [w for w in words if not w.isascii()], list(words))
         cells = [", ".join(f"{np.mean([words[w][n] for w in group]):.3f}" for n in (0, 1)) for group in groups]
         print(f"| {name} | {' | '.join(cells)} |")
-    print(
-        "\nBy word, pairs apart: "
-        + ", ".join(f"{word} {share:.2f}" for word, (share, _) in found["the word's vector"].items())
-    )
+    for name in ("the word's vector", "`embed_in_context`"):
+        shares = ", ".join(f"{word} {share:.2f}" for word, (share, _) in found[name].items())
+        print(f"\nBy word, pairs apart, {name}: {shares}")
 
 
 def every_text() -> list[list[str]]:

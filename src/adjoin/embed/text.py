@@ -186,6 +186,26 @@ class TextEmbedder:
         self._workers.run(embed_one, sorted(range(len(texts)), key=lambda row: -len(texts[row])))
         return found
 
+    def embed_in_context(
+        self, items: Sequence[Content], word: str, kind: Kind = "query", *, occurrence: int = 0
+    ) -> Floats:
+        """The word's vector in each text by what the text says of it, so that its senses are apart: float32 (items, dim).
+
+        The word is asked for after the text (in Korean for a word in Hangul, in English else), so that the network reads the
+        text with it in mind; half of the word's states and half of the text's are added; and the direction that they have
+        when the word stands alone is taken out, for all senses share it. Of unit length, and zero for a text that is only the
+        word. Compare with vectors of the same word and method alone. A text too long to be read is narrowed around the word.
+
+        occurrence: which one, from 0, of those that begin a word, as in `TokenVectors.of`. kind: whose prompt is read;
+        "query" does best with E5. Raises NotFound naming the first item that has not the word, InvalidOption for an
+        empty or overlong word, and what `embed_tokens` raises.
+        Cost: that of `embed` with some ten tokens more a text, and one text more.
+        Source: the question after the text is the idea of PromptBERT (Jiang et al., EMNLP 2022), asked of a word.
+        """
+        from adjoin.embed.in_context import in_context
+
+        return in_context(self, items, word, kind, occurrence=occurrence)
+
     def count_tokens(self, texts: Sequence[str], kind: Kind = "document") -> list[int]:
         """Tokens of each text, before any cut, with the prompt and the special ones.
 

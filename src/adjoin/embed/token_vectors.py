@@ -39,8 +39,7 @@ class TokenVectors:
         return unit
 
     def _rows(self, word: str, occurrence: int) -> list[int]:
-        found = [match.span() for match in re.finditer(re.escape(word), self.text, re.IGNORECASE)] if word else []
-        found = [span for span in found if span[0] == 0 or not self.text[span[0] - 1].isalnum()]
+        found = occurrences(self.text, word)
         if 0 <= occurrence < len(found):
             start, end = found[occurrence]
             rows = [row for row, (first, last) in enumerate(self.spans) if first < end and last > start]
@@ -57,3 +56,9 @@ class TokenVectors:
         if not len(self.vectors) or not len(other.vectors):
             return 0.0
         return float((self.vectors @ other.vectors.T).max(axis=1).mean())
+
+
+def occurrences(text: str, word: str) -> list[tuple[int, int]]:
+    """(start, end) of each place where a word of the text begins so, upper and lower case alike."""
+    found = [match.span() for match in re.finditer(re.escape(word), text, re.IGNORECASE)] if word else []
+    return [span for span in found if span[0] == 0 or not text[span[0] - 1].isalnum()]
