@@ -13,7 +13,7 @@ from tests.support.tiny_models import write_bert, write_graph
 import adjoin
 from adjoin.embed import embedder
 from adjoin.embed.text import TextEmbedder
-from adjoin.embed.token_vectors import TokenVectors
+from adjoin.embed.token_vectors import TokenVectors, occurrences
 from adjoin.errors import InvalidContent, InvalidOption, NotFound, Unsupported
 
 SENSES = json.loads((Path(__file__).parents[1] / "fixtures" / "senses" / "senses.json").read_text(encoding="utf-8"))
@@ -84,6 +84,22 @@ def test_words_are_found_where_they_begin(default: TextEmbedder) -> None:
     np.testing.assert_allclose(nfc.vectors, nfd.vectors, atol=1e-5)
     with pytest.raises(InvalidContent, match="item 1"):
         default.embed_tokens(["a", "\ud800"])
+
+
+@pytest.mark.parametrize("text", ["NFC", "NFD"])
+@pytest.mark.parametrize("word", ["NFC", "NFD"])
+def test_a_word_is_found_in_either_form(text: str, word: str, default: TextEmbedder) -> None:
+    said = unicodedata.normalize(text, "맑은 날 마당에서 말이 café를 보았다")
+    for one in ("말", "café"):
+        (start, end), *more = occurrences(said, unicodedata.normalize(word, one))
+        assert unicodedata.normalize("NFC", said[start:end]) == one
+        assert more == []
+    assert occurrences(said, unicodedata.normalize(word, "마당")) == occurrences(
+        said, unicodedata.normalize(text, "마당")
+    )
+    assert occurrences(said, unicodedata.normalize(word, "마")) == occurrences(said, unicodedata.normalize(text, "마"))
+    assert len(occurrences(said, unicodedata.normalize(word, "마"))) == 1, "not in 맑은, not in 말이"
+    assert default.embed_tokens([said])[0].of(unicodedata.normalize(word, "말")).shape == (384,)
 
 
 def test_late_interaction_is_the_mean_of_the_best() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from adjoin.errors import NotFound
 
 if TYPE_CHECKING:
     from adjoin.types import Floats
+
+_WHOLE_LETTER = r"(?![\u0300-\u036f\u1160-\u11ff])"
+"""A letter ends before the next begins, and not before a mark or a jamo that belongs to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +63,8 @@ class TokenVectors:
 
 
 def occurrences(text: str, word: str) -> list[tuple[int, int]]:
-    """(start, end) of each place where a word of the text begins so, upper and lower case alike."""
-    found = [match.span() for match in re.finditer(re.escape(word), text, re.IGNORECASE)] if word else []
-    return [span for span in found if span[0] == 0 or not text[span[0] - 1].isalnum()]
+    """(start, end) of each place where a word of the text begins so, upper and lower case and NFC and NFD alike."""
+    forms = {word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD"))} if word else ()
+    pattern = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+    found = re.finditer(f"(?:{pattern}){_WHOLE_LETTER}", text, re.IGNORECASE) if pattern else ()
+    return [match.span() for match in found if match.start() == 0 or not text[match.start() - 1].isalnum()]
