@@ -69,12 +69,10 @@ def test_the_same_texts_and_seed_give_the_same_vectors(texts: list[str], family:
 
 
 @pytest.mark.parametrize("algorithm", ["skip-gram", "cbow"])
-def test_word2vec_is_gensim_s(texts: list[str], algorithm: str, tmp_path: Path) -> None:
-    file = tmp_path / "words.txt"
+def test_word2vec_is_gensim_s(texts: list[str], algorithm: str) -> None:
     lists = [ANALYSER.terms(text) for text in texts]
-    file.write_text("".join(" ".join(words) + "\n" for words in lists))
     theirs = gensim_models.Word2Vec(
-        vector_size=20, min_count=3, sg=algorithm == "skip-gram", workers=1, seed=1, epochs=2, corpus_file=str(file)
+        lists, vector_size=20, min_count=3, sg=algorithm == "skip-gram", workers=1, seed=1, epochs=2
     )
     ours = new("word2vec", algorithm=algorithm).fit(texts)
     assert ours.words == theirs.wv.index_to_key
@@ -87,11 +85,10 @@ def test_word2vec_is_gensim_s(texts: list[str], algorithm: str, tmp_path: Path) 
     ]
 
 
-def test_fasttext_is_gensim_s_for_unknown_words_too(texts: list[str], tmp_path: Path) -> None:
-    file = tmp_path / "words.txt"
-    file.write_text("".join(" ".join(ANALYSER.terms(text)) + "\n" for text in texts))
+def test_fasttext_is_gensim_s_for_unknown_words_too(texts: list[str]) -> None:
+    lists = [ANALYSER.terms(text) for text in texts]
     theirs = gensim_models.FastText(
-        vector_size=20, min_count=3, sg=1, workers=1, seed=1, epochs=2, bucket=5000, corpus_file=str(file)
+        lists, vector_size=20, min_count=3, sg=1, workers=1, seed=1, epochs=2, bucket=5000
     )
     ours = new("fasttext").fit(texts)
     np.testing.assert_array_equal(ours.vectors, theirs.wv.vectors)

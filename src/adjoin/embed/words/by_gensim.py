@@ -1,12 +1,15 @@
 """Word2Vec and FastText, trained by gensim.
 
 Mikolov, Chen, Corrado and Dean, "Efficient estimation of word representations in vector space", 2013; Bojanowski et al.,
-TACL 2017. gensim reads the words from a file in its compiled loop, so that no Python stands between two words.
+TACL 2017. The vectors are those that gensim finds from lists of the words; it is given their numbers, which it looks up
+quicker.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.embed.streams import Spool
 from adjoin.embed.words.base import Trained
@@ -17,26 +20,85 @@ from adjoin.embed.words.subwords import Subwords
 from adjoin.errors import InvalidContent
 from adjoin.types import Progress
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST: Final = 10_000
+"""Words that gensim reads of one list; longer ones are given in parts."""
+
 
 class GensimTrainer:
     """Both families; the settings say which. Training options: skip_gram, negative, and of FastText shortest, longest, buckets."""
 
     def train(self, texts: Spool, settings: Settings, before: Trained | None, progress: Progress | None) -> Trained:
         """State kept: `output`, the vectors of the output layer, and of FastText `whole`, words' vectors without n-grams."""
+        import numpy as np
+
         model = _model(settings) if before is None else model_of(before, settings)
-        texts.flush()
         if not texts.words:
             raise InvalidContent("there is no word in these texts, so there is nothing to learn from.")
-        model.build_vocab(corpus_file=texts.path, update=before is not None)
+        names = texts.names
+        model.build_vocab_from_freq(dict(zip(names, texts.counts().tolist(), strict=True)), update=before is not None)
         if not len(model.wv):
             raise InvalidContent(
                 f"no word stands {settings.min_count} times in these texts. Give more of them, or a lower min_count=."
             )
-        model.train(
-            corpus_file=texts.path, total_words=texts.words, total_examples=model.corpus_count, epochs=settings.epochs,
-            callbacks=[_Epochs(progress, settings.epochs)] if progress else (),
-        )  # fmt: skip
+        place = model.wv.key_to_index
+        lists = _Lists(texts, np.array([*(place.get(name, -1) for name in names), -1], np.int32))
+        with _by_numbers(model):
+            model.train(
+                lists, total_examples=lists.count, epochs=settings.epochs,
+                callbacks=[_Epochs(progress, settings.epochs)] if progress else (),
+            )  # fmt: skip
         return trained_of(model, settings)
+
+
+class _Lists:
+    """The texts as lists of the rows of their words, -1 for a word without one, read anew from the disk each time."""
+
+    def __init__(self, texts: Spool, rows: NDArray[np.int32]) -> None:
+        """rows: of each of the texts' names, and -1 behind them."""
+        self._texts, self._rows = texts, rows
+        self.count = sum(max(1, -(-len(numbers) // MOST)) for numbers in texts.numbers())
+
+    def __iter__(self) -> Iterator[list[int]]:
+        import numpy as np
+
+        for block in self._texts.blocks():
+            ends = np.flatnonzero(block < 0).tolist()
+            rows = self._rows[block].tolist()
+            start = 0
+            for end in ends:
+                for at in range(start, end, MOST):
+                    yield rows[at : min(at + MOST, end)]
+                if start == end:
+                    yield []
+                start = end + 1
+
+
+@contextmanager
+def _by_numbers(model: Any) -> Iterator[None]:
+    """gensim's compiled loops meanwhile look for the rows of words instead of words, and find random numbers in lists.
+
+    They ask both one by one, which takes a quarter of the time of CBOW with words and arrays. What they find is the same.
+    """
+    words, chance = model.wv.key_to_index, model.random
+    model.wv.key_to_index = {row: row for row in words.values()}
+    model.random = _InLists(chance)
+    try:
+        yield
+    finally:
+        model.wv.key_to_index, model.random = words, chance
+
+
+class _InLists:
+    def __init__(self, chance: Any) -> None:
+        self._chance = chance
+
+    def randint(self, *bounds: int) -> Any:
+        drawn = self._chance.randint(*bounds)
+        return drawn.tolist() if len(bounds) == 3 else drawn
 
 
 def trained_of(model: Any, settings: Settings) -> Trained:

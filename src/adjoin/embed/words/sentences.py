@@ -41,6 +41,19 @@ def common_components(vectors: Floats, number: int) -> Floats:
     return np.ascontiguousarray(kept, np.float32)
 
 
+def sums_of(vectors: Floats, text: Any, rows: Any, weights: Floats, texts: int) -> Floats:
+    """For each of so many texts the weighted sum of its words' vectors: (texts, dim).
+
+    text, rows, weights: of each word, its text, its row of vectors (words, dim) and its weight.
+    """
+    import numpy as np
+    from scipy import sparse
+
+    matrix = sparse.coo_matrix((weights, (text, rows)), shape=(texts, len(vectors))).tocsr()
+    sums: Floats = np.asarray(matrix @ vectors, np.float32)
+    return sums
+
+
 def without(vectors: Floats, common: Floats) -> Floats:
     """The vectors without their share in the common components."""
     for direction in common:  # no matrix product: its rounding of a row depends on the other rows

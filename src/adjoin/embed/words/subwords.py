@@ -5,6 +5,7 @@ Bojanowski, Grave, Joulin and Mikolov, "Enriching word vectors with subword info
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ class Subwords:
         return mean
 
 
+    def of_all(self, words: Sequence[str]) -> Floats:
+        """The same for many words at once, (len(words), dim); some ten times quicker."""
+        import numpy as np
+        from scipy import sparse
+
+        word, buckets = all_ngram_hashes(words, self.shortest, self.longest, len(self.vectors))
+        shape = (len(words), len(self.vectors))
+        matrix = sparse.coo_matrix((np.ones(len(word), np.float32), (word, buckets)), shape=shape).tocsr()
+        counts = np.bincount(word, minlength=len(words)).astype(np.float32)
+        means: Floats = np.asarray((matrix @ self.vectors) / np.maximum(counts, 1)[:, None], np.float32)
+        return means
+
+
 def ngram_hashes(word: str, shortest: int, longest: int, buckets: int) -> list[int]:
     """The bucket of each n-gram of `<word>`, as fastText and gensim have them: FNV-1a over UTF-8 with signed bytes.
 
@@ -52,3 +66,36 @@ def ngram_hashes(word: str, shortest: int, longest: int, buckets: int) -> list[i
             if length >= shortest and not bracket:
                 found.append(value % buckets)
     return found
+
+
+def all_ngram_hashes(words: Sequence[str], shortest: int, longest: int, buckets: int) -> tuple[Any, Any]:
+    """`ngram_hashes` of many words: for each n-gram the number of its word, and its bucket; two arrays."""
+    import numpy as np
+
+    spelled = [f"<{word}>".encode() for word in words]
+    data = np.frombuffer(b"".join(spelled), np.uint8)
+    sizes = np.array([len(one) for one in spelled], np.int64)
+    inner = (data & 0xC0) == 0x80  # bytes that go on with a letter
+    first = np.flatnonzero(~inner)
+    word = np.repeat(np.arange(len(words)), sizes)[first]
+    end = np.cumsum(sizes)[word]
+    opening = first == (np.cumsum(sizes) - sizes)[word]
+    signed = data.view(np.int8).astype(np.uint32)
+    value = np.full(len(first), 2166136261, np.uint32)
+    at = first
+    found: list[tuple[Any, Any]] = []
+    for length in range(1, (longest if buckets else 0) + 1):
+        more = np.flatnonzero(at < end)
+        first, word, end, opening, value, at = (one[more] for one in (first, word, end, opening, value, at))
+        value, at = (value ^ signed[at]) * np.uint32(16777619), at + 1
+        for _ in range(3 if inner.any() else 0):  # UTF-8 has at most four bytes a letter
+            go = np.flatnonzero((at < end) & inner[np.minimum(at, len(data) - 1)])
+            value[go] = (value[go] ^ signed[at[go]]) * np.uint32(16777619)
+            at[go] += 1
+        if length >= shortest:
+            counted = ~(opening | (at == end)) if length == 1 else np.ones(len(at), bool)
+            found.append((word[counted], value[counted] % np.uint32(buckets)))
+    if not found:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    words_of, values = zip(*found, strict=True)
+    return np.concatenate(words_of), np.concatenate(values).astype(np.int64)
