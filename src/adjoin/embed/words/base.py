@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 COMMON_TEXTS: Final = 50_000
 """Texts that the common component is found from, evenly spread."""
-COMMON_WORDS: Final = 2_000_000
-"""Words in them; more only where a thousand texts have more."""
+COMMON_WORDS, COMMON_LEAST = 100_000, 400
+"""Words in them; more only where so many texts have more."""
 LEAST_TEXTS: Final = 10
 """From fewer, what is common to them is what they say."""
 ALL_COMMON: Final = 1e-3
@@ -365,22 +365,21 @@ class WordEmbedder:
         import numpy as np
 
         settings, trained = self.settings, self._ready()
-        names, known = texts.names, self._rows()
-        rows = np.array([known.get(name, -1) for name in names], np.int64)
-        every = max(texts.texts // COMMON_TEXTS, min(texts.words // COMMON_WORDS, texts.texts // 1000), 1)
+        names, index = texts.names, self._rows()
+        rows = np.array([index.get(name, -1) for name in names], np.int32)
+        every = max(texts.texts // COMMON_TEXTS, min(texts.words // COMMON_WORDS, texts.texts // COMMON_LEAST), 1)
         lists = list(islice(texts.numbers(), 0, None, every))
-        numbers = np.concatenate(lists).astype(np.int64)
-        lengths = np.array([len(one) for one in lists])
-        text = np.repeat(np.arange(len(lists)), lengths)
+        numbers = np.concatenate(lists)
+        text = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
         found = rows[numbers]
         inside = found >= 0
-        means = sums_of(trained.vectors, text[inside], found[inside], self._word_weights()[found[inside]], len(lists))
+        known, unknown = (np.bincount(text[one], minlength=len(lists)) for one in (inside, ~inside))
+        means = sums_of(trained.vectors, found[inside], known, self._word_weights()[found[inside]])
         if settings.oov == "subwords" and trained.subwords is not None:
-            unknown, place = np.unique(numbers[~inside], return_inverse=True)
-            built = trained.subwords.of_all([self._spelled(names[number]) for number in unknown.tolist()])
-            means += sums_of(built, text[~inside], place, np.ones(len(place), np.float32), len(lists))
-        if settings.oov == "skip":
-            lengths = np.bincount(text[inside], minlength=len(lists))
+            apart, place = np.unique(numbers[~inside], return_inverse=True)
+            built = trained.subwords.of_all([self._spelled(names[number]) for number in apart.tolist()])
+            means += sums_of(built, place, unknown, np.ones(len(place), np.float32))
+        lengths = known if settings.oov == "skip" else known + unknown
         return means / np.maximum(lengths, 1).astype(np.float32)[:, None]
 
     def _word_weights(self) -> Floats:

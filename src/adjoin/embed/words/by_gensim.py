@@ -16,7 +16,7 @@ from adjoin.embed.words.base import Trained
 from adjoin.embed.words.gensim import gensim
 from adjoin.embed.words.jamo import composed, taken_apart
 from adjoin.embed.words.settings import Settings
-from adjoin.embed.words.subwords import Subwords
+from adjoin.embed.words.subwords import Subwords, all_ngram_hashes
 from adjoin.errors import InvalidContent
 from adjoin.types import Progress
 
@@ -38,8 +38,11 @@ class GensimTrainer:
         model = _model(settings) if before is None else model_of(before, settings)
         if not texts.words:
             raise InvalidContent("there is no word in these texts, so there is nothing to learn from.")
-        names = texts.names
-        model.build_vocab_from_freq(dict(zip(names, texts.counts().tolist(), strict=True)), update=before is not None)
+        names, counts = texts.names, texts.counts().tolist()
+        least = settings.min_count if before is None else 0  # of a known word all are counted
+        found = {name: number for name, number in zip(names, counts, strict=True) if number >= least}
+        if found:
+            model.build_vocab_from_freq(found, update=before is not None)
         if not len(model.wv):
             raise InvalidContent(
                 f"no word stands {settings.min_count} times in these texts. Give more of them, or a lower min_count=."
@@ -59,7 +62,8 @@ class _Lists:
 
     def __init__(self, texts: Spool, rows: NDArray[np.int32]) -> None:
         """rows: of each of the texts' names, and -1 behind them."""
-        self._texts, self._rows = texts, rows
+        self._texts = texts
+        self._rows = rows.astype(object)  # one Python number for a row, instead of one for each word read
         self.count = sum(max(1, -(-len(numbers) // MOST)) for numbers in texts.numbers())
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -128,8 +132,42 @@ def _model(settings: Settings, **changed: Any) -> Any:
     }  # fmt: skip
     if settings.family == "fasttext":
         common |= {"min_n": training["shortest"], "max_n": training["longest"], "bucket": training["buckets"]}
-        return gensim("models.fasttext", "training FastText").FastText(**common | changed)
+        return _quick(gensim("models.fasttext", "training FastText").FastText(**common | changed))
     return gensim("models.word2vec", "training Word2Vec").Word2Vec(**common | changed)
+
+
+def _quick(model: Any) -> Any:
+    """gensim's FastText, with n-grams found and words put together of theirs in arrays, bit for bit as by its own loops.
+
+    Its estimate of memory, which cuts all words once more, is left out; it is for its log.
+    """
+    words = model.wv
+    words.recalc_char_ngram_buckets = lambda: _find_buckets(words)
+    words.adjust_vectors = lambda: _put_together(words)
+    model.estimate_memory = lambda **_: {}
+    return model
+
+
+def _find_buckets(words: Any) -> None:
+    import numpy as np
+
+    word, buckets = all_ngram_hashes(words.index_to_key, words.min_n, words.max_n, words.bucket)
+    ends = np.cumsum(np.bincount(word, minlength=len(words.index_to_key)))
+    words.buckets_word = np.split(buckets.astype(np.uint32), ends)[:-1]
+
+
+def _put_together(words: Any) -> None:
+    """Each word's vector is the mean of its own and those of its n-grams."""
+    import numpy as np
+    from scipy import sparse
+
+    number, counts = len(words.buckets_word), np.array([len(one) for one in words.buckets_word], np.int64)
+    used, place = np.unique(np.concatenate([*words.buckets_word, np.zeros(0, np.uint32)]), return_inverse=True)
+    ends = np.concatenate([[0], np.cumsum(counts + 1)])
+    columns = np.insert(place + number, np.cumsum(counts) - counts, np.arange(number))  # the word's own comes first
+    matrix = sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape=(number, number + len(used)))
+    sums = matrix @ np.concatenate([words.vectors_vocab, words.vectors_ngrams[used]])
+    words.vectors = sums / (counts + 1).astype(np.float32)[:, None]
 
 
 def model_of(trained: Trained, settings: Settings) -> Any:
