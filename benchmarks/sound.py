@@ -1,6 +1,6 @@
 """Recall on labelled sounds class by class, phrases found by another voice, speakers told apart, and speed.
 
-    python benchmarks/sound.py > benchmarks/results/sound.md
+    python benchmarks/sound.py [samples effects voices speed] > benchmarks/results/sound.md
 
 Sonic Pi's samples (classes are the first part of a name), Tux Paint's sound effects (classes are folders) and Asterisk's
 prompts (the same phrases by two people) come by `python -m tests.support.media`. Nothing is random but the noise of the long
@@ -10,7 +10,6 @@ clip, which has seed 0.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -39,16 +38,24 @@ PHRASES = 150
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        print(json.dumps(timed(sys.argv[1], Path(sys.argv[2]))))
+    if sys.argv[1:2] == ["--timed"]:
+        print(json.dumps(timed(sys.argv[2], Path(sys.argv[3]))))
         return
-    if not media.SAMPLES.is_dir():
+    parts = {
+        "samples": lambda: classes("Sonic Pi's samples", media.samples()),
+        "effects": lambda: classes("Tux Paint's sound effects", effects()),
+        "voices": voices,
+        "speed": speed,
+    }
+    chosen = sys.argv[1:] or parts
+    if not media.SAMPLES.is_dir() and set(chosen) != {"speed"}:
         sys.exit(media.NO_MEDIA)
-    effects = [row for row in media.effects() if not row[1].startswith("symbols")]
-    classes("Sonic Pi's samples", media.samples())
-    classes("Tux Paint's sound effects", effects)
-    voices()
-    speed()
+    for name in chosen:
+        parts[name]()
+
+
+def effects() -> list[tuple[Path, str]]:
+    return [row for row in media.effects() if not row[1].startswith("symbols")]
 
 
 def unit(vectors: Any) -> Any:
@@ -121,25 +128,19 @@ def voices() -> None:
 
 def speed() -> None:
     print("### Speed and memory\n")
-    print(
-        f"One worker; a clip of a minute, and one of {HOURS} hours (8 kHz FLAC of tones in noise), each in a process of its own.\n"
-    )
-    print(
-        f"| | times faster than a minute lasts | the {HOURS} hours: s | peak memory, MB: a minute, {HOURS} hours |\n|---|---|---|---|"
-    )
+    print(f"One worker; a clip of a minute, and one of {HOURS} hours (8 kHz FLAC of tones in noise), "
+          "each in a process of its own.\n")  # fmt: skip
+    print(f"| | times faster than a minute lasts | the {HOURS} hours: s | processor, s | times faster by that "
+          f"| peak memory, MB: a minute, {HOURS} hours |")  # fmt: skip
+    print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
         minute, long = Path(name) / "minute.flac", Path(name) / "long.flac"
         write(minute, 1)
         write(long, HOURS * 60)
         for shown in ("`sound`", "`mfcc`", "`spectrogram`", "`speech`", "`voice`"):
-            model = EMBEDDERS[shown][0]
-            short = measured(model, minute)
-            if model != "sound":  # the others read in the same blocks, and would take half an hour here
-                print(f"| {shown} | {60 / short['seconds']:.0f} | not run | {short['peak_mb']:.0f}, – |", flush=True)
-                continue
-            whole = measured(model, long)
-            peaks = f"{short['peak_mb']:.0f}, {whole['peak_mb']:.0f}"
-            print(f"| {shown} | {60 / short['seconds']:.0f} | {whole['seconds']:.0f} | {peaks} |", flush=True)
+            short, whole = (measured(EMBEDDERS[shown][0], path) for path in (minute, long))
+            print(f"| {shown} | {60 / short['seconds']:.0f} | {whole['seconds']:.0f} | {whole['processor']:.0f} "
+                  f"| {HOURS * 3600 / whole['processor']:.0f} | {short['peak_mb']:.0f}, {whole['peak_mb']:.0f} |", flush=True)  # fmt: skip
 
 
 def write(path: Path, minutes: int) -> None:
@@ -153,9 +154,8 @@ def write(path: Path, minutes: int) -> None:
 
 
 def measured(model: str, path: Path) -> dict[str, float]:
-    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, model, str(path)]
-    done = subprocess.run(command, env=alone, check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, __file__, "--timed", model, str(path)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
@@ -163,10 +163,11 @@ def measured(model: str, path: Path) -> dict[str, float]:
 def timed(name: str, path: Path) -> dict[str, float]:
     model = adjoin.embedder(name, workers=1)
     model.embed([{"path": str(path), "seconds": [0, 2]}])
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     model.embed([path])
     return {
         "seconds": time.perf_counter() - began,
+        "processor": time.process_time() - used,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }
 

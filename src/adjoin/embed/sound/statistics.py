@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.embed.identity import Identity
 from adjoin.embed.sound.base import Describe, SoundEmbedder
-from adjoin.embed.sound.mel import FAINTEST, RATE, TOP_DB, Mel, dct_matrix
+from adjoin.embed.sound.mel import FAINTEST, RATE, TOP_DB, Mel, cosine_transform
 from adjoin.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -180,12 +180,10 @@ def _sound_vector(levels: Levels) -> Floats:
 def _mfcc_describer(coefficients: int, deviations: bool) -> Describe:
     import numpy as np
 
-    transform = dct_matrix(coefficients, MFCC_MEL.n_mels)
-
     def describe(clip: Clip) -> Floats:
         moments = Moments()
         for block in Levels(MFCC_MEL, clip).blocks():
-            moments.add(block.astype(np.float64) @ transform.T)
+            moments.add(cosine_transform(block.astype(np.float64), coefficients))
         parts = [moments.mean, moments.deviation] if deviations else [moments.mean]
         vector: Floats = np.concatenate(parts).astype(np.float32)
         return vector
