@@ -78,7 +78,7 @@ class WordEmbedder:
 
     Words are compared with their case folded and their letters composed (NFC). A text without any known word has no
     direction: its vector is zero, which a collection under cosine refuses by name, or `empty="refuse"` does at once.
-    Training reads its texts several times: they are kept as words in a temporary file meanwhile. With `workers=1` the
+    Training reads its texts several times: they are kept in a temporary file meanwhile. With `workers=1` the
     same texts and seed give the same vectors; more threads are faster and give slightly others each time.
     Safe to use from many threads, but for training.
     """
