@@ -71,8 +71,9 @@ def test_the_same_texts_and_seed_give_the_same_vectors(texts: list[str], family:
 @pytest.mark.parametrize("algorithm", ["skip-gram", "cbow"])
 def test_word2vec_is_gensim_s(texts: list[str], algorithm: str) -> None:
     lists = [ANALYSER.terms(text) for text in texts]
+    rate = {"skip-gram": 0.025, "cbow": 0.05}[algorithm]
     theirs = gensim_models.Word2Vec(
-        lists, vector_size=20, min_count=3, sg=algorithm == "skip-gram", workers=1, seed=1, epochs=2
+        lists, vector_size=20, min_count=3, sg=algorithm == "skip-gram", alpha=rate, workers=1, seed=1, epochs=2
     )
     ours = new("word2vec", algorithm=algorithm).fit(texts)
     assert ours.words == theirs.wv.index_to_key
@@ -87,7 +88,9 @@ def test_word2vec_is_gensim_s(texts: list[str], algorithm: str) -> None:
 
 def test_fasttext_is_gensim_s_for_unknown_words_too(texts: list[str]) -> None:
     lists = [ANALYSER.terms(text) for text in texts]
-    theirs = gensim_models.FastText(lists, vector_size=20, min_count=3, sg=1, workers=1, seed=1, epochs=2, bucket=5000)
+    theirs = gensim_models.FastText(
+        lists, vector_size=20, min_count=3, sg=1, alpha=0.05, workers=1, seed=1, epochs=2, bucket=5000
+    )
     ours = new("fasttext").fit(texts)
     np.testing.assert_array_equal(ours.vectors, theirs.wv.vectors)
     for word in ("goverment", "zyzzyva", "값어치", "a"):
