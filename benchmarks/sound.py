@@ -1,6 +1,6 @@
 """Recall on labelled sounds class by class, phrases found by another voice, speakers told apart, and speed.
 
-    python benchmarks/sound.py > benchmarks/results/sound.md
+    python benchmarks/sound.py [samples effects drums voices korean speed] > benchmarks/results/sound.md
 
 Sonic Pi's samples (classes are the first part of a name), Tux Paint's sound effects (classes are folders), Hydrogen's drum
 kits (classes by the instruments' names) and Asterisk's prompts (the same phrases by two people) come by
@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -38,6 +37,7 @@ EMBEDDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "`spectrogram`": ("spectrogram", {}), "`speech`": ("speech", {}), "`voice`": ("voice", {}),
 }  # fmt: skip
 HOURS = 3
+SEEN = "What `spectrogram` is made of was chosen with these clips in sight."
 PHRASES = 150
 MADE = (
     ("m3", 160, 50),
@@ -49,21 +49,32 @@ MADE = (
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        print(json.dumps(timed(sys.argv[1], Path(sys.argv[2]))))
+    if sys.argv[1:2] == ["--timed"]:
+        print(json.dumps(timed(sys.argv[2], Path(sys.argv[3]))))
         return
-    if not media.SAMPLES.is_dir():
+    parts = {
+        "samples": lambda: classes("Sonic Pi's samples", media.samples(), SEEN),
+        "effects": lambda: classes("Tux Paint's sound effects", effects(), SEEN),
+        "drums": drums,
+        "voices": voices,
+        "korean": korean,
+        "speed": speed,
+    }
+    chosen = sys.argv[1:] or parts
+    if not media.SAMPLES.is_dir() and set(chosen) != {"speed"}:
         sys.exit(media.NO_MEDIA)
-    effects = [row for row in media.effects() if not row[1].startswith("symbols")]
-    drums = media.drums()
-    seen = "What `spectrogram` is made of was chosen with these clips in sight."
-    classes("Sonic Pi's samples", media.samples(), seen)
-    classes("Tux Paint's sound effects", effects, seen)
-    classes("Drums across kits, held out", [(path, kind) for path, kind, _ in drums],
-            "The nearest clip of another kit; nothing was chosen by these.", [kit for *_, kit in drums])  # fmt: skip
-    voices()
-    korean()
-    speed()
+    for name in chosen:
+        parts[name]()
+
+
+def drums() -> None:
+    rows = media.drums()
+    note = "The nearest clip of another kit; nothing was chosen by these."
+    classes("Drums across kits, held out", [(path, kind) for path, kind, _ in rows], note, [kit for *_, kit in rows])
+
+
+def effects() -> list[tuple[Path, str]]:
+    return [row for row in media.effects() if not row[1].startswith("symbols")]
 
 
 def unit(vectors: Any) -> Any:
@@ -155,25 +166,19 @@ def both_ways(first: Any, second: Any) -> str:
 
 def speed() -> None:
     print("### Speed and memory\n")
-    print(
-        f"One worker; a clip of a minute, and one of {HOURS} hours (8 kHz FLAC of tones in noise), each in a process of its own.\n"
-    )
-    print(
-        f"| | times faster than a minute lasts | the {HOURS} hours: s | peak memory, MB: a minute, {HOURS} hours |\n|---|---|---|---|"
-    )
+    print(f"One worker; a clip of a minute, and one of {HOURS} hours (8 kHz FLAC of tones in noise), "
+          "each in a process of its own.\n")  # fmt: skip
+    print(f"| | times faster than a minute lasts | the {HOURS} hours: s | processor, s | times faster by that "
+          f"| peak memory, MB: a minute, {HOURS} hours |")  # fmt: skip
+    print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
         minute, long = Path(name) / "minute.flac", Path(name) / "long.flac"
         write(minute, 1)
         write(long, HOURS * 60)
         for shown in ("`sound`", "`mfcc`", "`spectrogram`", "`speech`", "`voice`"):
-            model = EMBEDDERS[shown][0]
-            short = measured(model, minute)
-            if model != "sound":  # the others read in the same blocks, and would take half an hour here
-                print(f"| {shown} | {60 / short['seconds']:.0f} | not run | {short['peak_mb']:.0f}, – |", flush=True)
-                continue
-            whole = measured(model, long)
-            peaks = f"{short['peak_mb']:.0f}, {whole['peak_mb']:.0f}"
-            print(f"| {shown} | {60 / short['seconds']:.0f} | {whole['seconds']:.0f} | {peaks} |", flush=True)
+            short, whole = (measured(EMBEDDERS[shown][0], path) for path in (minute, long))
+            print(f"| {shown} | {60 / short['seconds']:.0f} | {whole['seconds']:.0f} | {whole['processor']:.0f} "
+                  f"| {HOURS * 3600 / whole['processor']:.0f} | {short['peak_mb']:.0f}, {whole['peak_mb']:.0f} |", flush=True)  # fmt: skip
 
 
 def write(path: Path, minutes: int) -> None:
@@ -187,9 +192,8 @@ def write(path: Path, minutes: int) -> None:
 
 
 def measured(model: str, path: Path) -> dict[str, float]:
-    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, model, str(path)]
-    done = subprocess.run(command, env=alone, check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, __file__, "--timed", model, str(path)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
@@ -197,10 +201,11 @@ def measured(model: str, path: Path) -> dict[str, float]:
 def timed(name: str, path: Path) -> dict[str, float]:
     model = adjoin.embedder(name, workers=1)
     model.embed([{"path": str(path), "seconds": [0, 2]}])
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     model.embed([path])
     return {
         "seconds": time.perf_counter() - began,
+        "processor": time.process_time() - used,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }
 

@@ -41,7 +41,7 @@ from adjoin.text.analyse import ALL_WORDS, Analyser  # noqa: E402
 REFERENCE = Path(os.environ.get("ADJOIN_GLOVE_REFERENCE", ROOT / ".cache" / "glove-reference"))
 TIMED_EVERY = 12
 LEARNED_EVERY = 2
-ROUNDS = 2
+ROUNDS = 4
 DIM, EPOCHS, WINDOW = 100, 5, 5
 GLOVE_DIM, GLOVE_EPOCHS = 100, 10
 

@@ -21,7 +21,7 @@ from adjoin.embed.showing import SoundFacts, facts_of, save_drawing, sketch
 from adjoin.embed.sound import mfcc, network, spectrogram, windows
 from adjoin.embed.sound.base import canary
 from adjoin.embed.sound.decode import clip_of
-from adjoin.embed.sound.mel import Mel
+from adjoin.embed.sound.mel import Mel, _ramps, mel_filters
 from adjoin.embed.sound.statistics import sound_vector
 from adjoin.errors import InvalidContent, InvalidOption, NotFound, UnreadableFile
 from adjoin.types import Origin
@@ -204,6 +204,23 @@ def test_mfcc_and_mel_agree_with_librosa(rate: int, librosa: Any, models: dict[s
     if rate == 22_050:
         (vector,) = models["mfcc"].embed([(samples, rate)])
         assert vector == pytest.approx(np.concatenate([theirs.mean(axis=1), theirs.std(axis=1)]), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "mel",
+    [
+        Mel(),
+        Mel(22_050, 2048, 512, 128),
+        Mel(8000, 64, 32, 128),
+        Mel(16_000, 2, 1, 3),
+        Mel(44_100, 999, 99, 40, 300, 9000),
+    ],
+    ids=str,
+)
+def test_bands_are_the_product_with_their_filters(mel: Mel) -> None:
+    power = np.random.default_rng(0).random((9, mel.n_fft // 2 + 1)).astype(np.float32)
+    expected = power.astype(np.float64) @ mel_filters(mel).T
+    assert _ramps(mel).sums(power) == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
 def test_blocks_join_as_if_the_clip_were_whole(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from adjoin.embed.words.glove import co_occurrences
 from adjoin.embed.words.jamo import composed, taken_apart
 from adjoin.embed.words.phrases import joined
 from adjoin.embed.words.sentences import common_components, word_weights
-from adjoin.embed.words.subwords import ngram_hashes
+from adjoin.embed.words.subwords import all_ngram_hashes, ngram_hashes
 from adjoin.errors import InvalidContent, InvalidOption, InvalidVector, NotFitted, NotFound, UnreadableFile, Unsupported
 from adjoin.text.analyse import ALL_WORDS, Analyser
 
@@ -69,12 +69,11 @@ def test_the_same_texts_and_seed_give_the_same_vectors(texts: list[str], family:
 
 
 @pytest.mark.parametrize("algorithm", ["skip-gram", "cbow"])
-def test_word2vec_is_gensim_s(texts: list[str], algorithm: str, tmp_path: Path) -> None:
-    file = tmp_path / "words.txt"
+def test_word2vec_is_gensim_s(texts: list[str], algorithm: str) -> None:
     lists = [ANALYSER.terms(text) for text in texts]
-    file.write_text("".join(" ".join(words) + "\n" for words in lists))
+    rate = {"skip-gram": 0.025, "cbow": 0.05}[algorithm]
     theirs = gensim_models.Word2Vec(
-        vector_size=20, min_count=3, sg=algorithm == "skip-gram", workers=1, seed=1, epochs=2, corpus_file=str(file)
+        lists, vector_size=20, min_count=3, sg=algorithm == "skip-gram", alpha=rate, workers=1, seed=1, epochs=2
     )
     ours = new("word2vec", algorithm=algorithm).fit(texts)
     assert ours.words == theirs.wv.index_to_key
@@ -87,11 +86,10 @@ def test_word2vec_is_gensim_s(texts: list[str], algorithm: str, tmp_path: Path) 
     ]
 
 
-def test_fasttext_is_gensim_s_for_unknown_words_too(texts: list[str], tmp_path: Path) -> None:
-    file = tmp_path / "words.txt"
-    file.write_text("".join(" ".join(ANALYSER.terms(text)) + "\n" for text in texts))
+def test_fasttext_is_gensim_s_for_unknown_words_too(texts: list[str]) -> None:
+    lists = [ANALYSER.terms(text) for text in texts]
     theirs = gensim_models.FastText(
-        vector_size=20, min_count=3, sg=1, workers=1, seed=1, epochs=2, bucket=5000, corpus_file=str(file)
+        lists, vector_size=20, min_count=3, sg=1, alpha=0.05, workers=1, seed=1, epochs=2, bucket=5000
     )
     ours = new("fasttext").fit(texts)
     np.testing.assert_array_equal(ours.vectors, theirs.wv.vectors)
@@ -105,6 +103,22 @@ def test_n_grams_are_hashed_as_gensim_does(word: str, lengths: tuple[int, int]) 
     from gensim.models.fasttext import ft_ngram_hashes
 
     assert sorted(ngram_hashes(word, *lengths, 2_000_000)) == sorted(ft_ngram_hashes(word, *lengths, 2_000_000))
+
+
+@pytest.mark.parametrize("lengths", [(3, 6), (1, 4), (2, 2)])
+def test_n_grams_of_many_words_are_those_of_each(lengths: tuple[int, int]) -> None:
+    words = ["night", "a", "값어치", "ㄱㅏ_", "🎉", "naïve", "", "가"]
+    word, buckets = all_ngram_hashes(words, *lengths, 2_000_000)
+    assert [buckets[word == at].tolist() for at in range(len(words))] == [
+        ngram_hashes(one, *lengths, 2_000_000) for one in words
+    ]
+    assert not len(all_ngram_hashes([], *lengths, 100)[0]) + len(all_ngram_hashes(words, *lengths, 0)[0])
+
+
+def test_unknown_words_are_built_together_as_alone(trained: dict[str, Any]) -> None:
+    subwords = trained["fasttext"]._trained.subwords
+    words = ["goverment", "zyzzyva", "값어치", "a", "", "🎉"]
+    np.testing.assert_allclose(subwords.of_all(words), [subwords.of(word) for word in words], atol=1e-6)
 
 
 def test_progress_counts_epochs(texts: list[str]) -> None:
@@ -244,6 +258,22 @@ def test_the_common_component_is_the_first_singular_vector() -> None:
     rows = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32) + 2
     first = np.linalg.svd(rows)[2][0]
     assert abs(first @ common_components(rows, 1)[0]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_common_component_is_that_of_the_texts_as_they_are_embedded(texts: list[str], family: str) -> None:
+    model = new(family, oov="subwords" if family == "fasttext" else "zero").fit([*texts, ""])
+    found, model._common = model._common, None
+    vectors = model._means([model._analysed(text) for text in [*texts, ""]], None)
+    assert abs(np.linalg.svd(vectors)[2][0] @ found[0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_several_common_components_and_of_nothing() -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 40)).astype(np.float32) + np.linspace(0, 2, 40, dtype=np.float32)
+    for number in (3, 30):
+        found = common_components(rows, number)
+        assert np.abs(np.linalg.svd(rows)[2][:number] @ found.T).round(4).tolist() == np.eye(number).tolist()
+    assert common_components(np.zeros((50, 40), np.float32), 1).shape == (0, 40)
 
 
 def test_texts_that_are_all_alike_keep_a_direction() -> None:

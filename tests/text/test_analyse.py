@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import random
+import re
 import unicodedata
 
 import pytest
@@ -108,3 +110,11 @@ def test_morphemes_without_their_package_name_the_extra(monkeypatch: pytest.Monk
 def test_auto_pairs_syllables_where_kiwipiepy_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analyse, "find_spec", lambda name: None)
     assert Analyser().korean == "bigrams"
+
+
+def test_words_of_ascii_are_those_of_the_pattern() -> None:
+    chosen = random.Random(1)
+    analyser = Analyser(pattern=ALL_WORDS, korean="words", lowercase=False)
+    for _ in range(200):
+        text = "".join(chosen.choices([chr(code) for code in range(128)], k=60))
+        assert analyser.terms(text) == re.findall(ALL_WORDS, text)

@@ -30,6 +30,8 @@ KOREAN: Final = get_args(Korean)
 UNITS: Final = get_args(Units)
 
 _HANGUL_RUN = re.compile(r"[가-힣]+(?:[ \t]+[가-힣]+)*")
+_ASCII_WORDS = bytes(code if re.match(r"\w", chr(code), re.ASCII) else 32 for code in range(256))
+"""Each byte of a word as it is, and all others a space."""
 _SPACES = re.compile(r"\s\s+")
 _KEPT_TAGS = ("NNG", "NNP", "NNB", "NR", "NP", "VV", "VA", "MM", "MAG", "XR", "SL", "SN", "SH")
 _MOST_SYLLABLES = 1000
@@ -100,7 +102,7 @@ class Analyser:
 
     def words(self, normalised: str) -> list[str]:
         """The words of a text that was normalised."""
-        found = self._pattern.findall(normalised) if self.korean == "words" else self._mixed(normalised)
+        found = self._found(normalised) if self.korean == "words" else self._mixed(normalised)
         stop = self._stop
         return [word for word in found if word not in stop] if stop else found
 
@@ -129,11 +131,17 @@ class Analyser:
     def _stop(self) -> frozenset[str]:
         return frozenset(self.stop_words)
 
+    def _found(self, text: str) -> list[str]:
+        """Words by the pattern."""
+        if self.pattern == ALL_WORDS and text.isascii():  # the same, in less than half the time
+            return text.encode().translate(_ASCII_WORDS).decode().split()
+        return self._pattern.findall(text)
+
     def _mixed(self, text: str) -> list[str]:
         """Words by the pattern, and of each run of Hangul what `korean` says."""
         runs = list(_HANGUL_RUN.finditer(text))
         if not runs:
-            return self._pattern.findall(text)
+            return self._found(text)
         parts = [run[0] for run in runs]
         taken_apart = morphemes(parts) if self.korean == "morphemes" else [syllable_pairs(part) for part in parts]
         found: list[str] = []

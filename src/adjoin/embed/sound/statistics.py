@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.embed.identity import Identity
 from adjoin.embed.sound.base import Describe, SoundEmbedder
-from adjoin.embed.sound.mel import FAINTEST, RATE, TOP_DB, Mel, dct_matrix
+from adjoin.embed.sound.mel import FAINTEST, RATE, TOP_DB, Mel, cosine_transform
 from adjoin.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ LENGTH_COPIES: Final = 8
 """The clip's length counts as much as so many bands."""
 SCALES: Final = {"mean": (-45.0, 20.0), "deviation": (12.0, 8.0), "peak": (-25.0, 15.0), "change": (3.0, 2.0)}
 """(middle, width) in dB: about what these are over speech, music and noises, so that all count about the same."""
-HELD_FRAMES: Final = 1 << 16
-"""Frames of a spectrogram that are held, 11 minutes of them; a longer clip is read twice instead."""
+HELD_BYTES: Final = 1 << 24
+"""Of a spectrogram that are held, 11 minutes of `sound`; a longer clip is read twice instead."""
 BEGINNING_FRAMES: Final = 200
 PICTURE_FRAMES: Final = 1024
 """A longer clip's spectrogram is averaged down to so many frames before it becomes a picture."""
@@ -37,7 +37,7 @@ def sound_embedder(*, workers: int | None = None) -> SoundEmbedder:
     from one hundredth of a second to the next, in dB and scaled; and the logarithm of the length. 264 dimensions.
 
     How loud a clip is as a whole does not count. Silence has a vector of its own. For cosine or euclidean.
-    Cost: some 100 times faster than the clip lasts.
+    Cost: some 900 times faster than the clip lasts on one core.
     """
     settings = {"rate": RATE, "bands": MEL.n_mels, "window": MEL.n_fft, "hop": MEL.hop, "top_db": TOP_DB,
                 "scales": {name: list(pair) for name, pair in SCALES.items()}, "length": LENGTH_COPIES}  # fmt: skip
@@ -50,6 +50,7 @@ def mfcc_embedder(*, coefficients: int = 20, deviations: bool = True, workers: i
 
     2 · coefficients dimensions; as librosa.feature.mfcc at 22,050 samples a second gives them. deviations: False leaves the
     means alone. Source: Davis and Mermelstein, IEEE ASSP 1980.
+    Cost: some 500 times faster than the clip lasts on one core.
     """
     if isinstance(coefficients, bool) or not isinstance(coefficients, int) or not 1 <= coefficients <= MFCC_MEL.n_mels:
         raise InvalidOption(f"coefficients is a whole number from 1 to {MFCC_MEL.n_mels}, not {coefficients!r}.")
@@ -102,7 +103,7 @@ class Levels:
             self.loudest = max(self.loudest, float(block.max()))
             self.frames += len(block)
             if self._held is not None:
-                self._held = [*self._held, block] if self.frames <= HELD_FRAMES else None
+                self._held = [*self._held, block] if self.frames * block[0].nbytes <= HELD_BYTES else None
 
     @property
     def silent(self) -> bool:
@@ -180,12 +181,10 @@ def _sound_vector(levels: Levels) -> Floats:
 def _mfcc_describer(coefficients: int, deviations: bool) -> Describe:
     import numpy as np
 
-    transform = dct_matrix(coefficients, MFCC_MEL.n_mels)
-
     def describe(clip: Clip) -> Floats:
         moments = Moments()
         for block in Levels(MFCC_MEL, clip).blocks():
-            moments.add(block.astype(np.float64) @ transform.T)
+            moments.add(cosine_transform(block.astype(np.float64), coefficients))
         parts = [moments.mean, moments.deviation] if deviations else [moments.mean]
         vector: Floats = np.concatenate(parts).astype(np.float32)
         return vector

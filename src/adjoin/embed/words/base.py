@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from adjoin.embed.streams import Spool, texts_of
 from adjoin.embed.strings import packed, unpacked
 from adjoin.embed.words.jamo import taken_apart
 from adjoin.embed.words.phrases import JOINT, found_phrases, joined
-from adjoin.embed.words.sentences import common_components, without, word_weights
+from adjoin.embed.words.sentences import common_components, sums_of, without, word_weights
 from adjoin.embed.words.settings import Settings
 from adjoin.embed.words.subwords import Subwords
 from adjoin.errors import InvalidContent, InvalidOption, NotFitted, NotFound, Unsupported, listed
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 COMMON_TEXTS: Final = 50_000
 """Texts that the common component is found from, evenly spread."""
+COMMON_WORDS, COMMON_LEAST = 100_000, 400
+"""Words in them; more only where so many texts have more."""
 LEAST_TEXTS: Final = 10
 """From fewer, what is common to them is what they say."""
 ALL_COMMON: Final = 1e-3
@@ -75,7 +78,7 @@ class WordEmbedder:
 
     Words are compared with their case folded and their letters composed (NFC). A text without any known word has no
     direction: its vector is zero, which a collection under cosine refuses by name, or `empty="refuse"` does at once.
-    Training reads its texts several times: they are kept as words in a temporary file meanwhile. With `workers=1` the
+    Training reads its texts several times: they are kept in a temporary file meanwhile. With `workers=1` the
     same texts and seed give the same vectors; more threads are faster and give slightly others each time.
     Safe to use from many threads, but for training.
     """
@@ -340,24 +343,56 @@ class WordEmbedder:
         settings: Settings | None = None,
     ) -> None:
         settings = settings or self.settings
-        if settings.jamo or phrases:
-            with Spool() as spelled:
-                for words in texts:
-                    words = joined(words, phrases)
-                    spelled.add([taken_apart(word) for word in words] if settings.jamo else words)
-                trained = self._trainer.train(spelled, settings, before, progress)
-        else:
-            trained = self._trainer.train(texts, settings, before, progress)
+        with ExitStack() as opened:
+            if phrases:
+                texts = opened.enter_context(_joined(texts, phrases))
+            spelled = opened.enter_context(texts.renamed(taken_apart)) if settings.jamo else texts
+            trained = self._trainer.train(spelled, settings, before, progress)
+            self._took(trained, phrases)
+            if settings.pooling == "sif" and settings.common and texts.texts >= LEAST_TEXTS:
+                self._common = common_components(self._sample(texts), settings.common)
+
+    def _took(self, trained: Trained, phrases: frozenset[str]) -> None:
         self._trained = trained
         self._phrases = phrases
         self._common = None
         self._known_digest = None
         self.reopened_by = None
         self._forget()
-        if settings.pooling == "sif" and settings.common and texts.texts >= LEAST_TEXTS:
-            every = max(texts.texts // COMMON_TEXTS, 1)
-            sample = [joined(words, phrases) for words in islice(texts, 0, None, every)]
-            self._common = common_components(self._means(sample, None), settings.common)
+
+    def _sample(self, texts: Spool) -> Floats:
+        """Vectors of some COMMON_TEXTS of the texts, evenly spread, as `_means` has them."""
+        import numpy as np
+
+        settings, trained = self.settings, self._ready()
+        names, index = texts.names, self._rows()
+        rows = np.array([index.get(name, -1) for name in names], np.int32)
+        every = max(texts.texts // COMMON_TEXTS, min(texts.words // COMMON_WORDS, texts.texts // COMMON_LEAST), 1)
+        lists = list(islice(texts.numbers(), 0, None, every))
+        numbers = np.concatenate(lists)
+        text = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
+        found = rows[numbers]
+        inside = found >= 0
+        known, unknown = (np.bincount(text[one], minlength=len(lists)) for one in (inside, ~inside))
+        means = sums_of(trained.vectors, found[inside], known, self._word_weights()[found[inside]])
+        if settings.oov == "subwords" and trained.subwords is not None:
+            apart, place = np.unique(numbers[~inside], return_inverse=True)
+            built = trained.subwords.of_all([self._spelled(names[number]) for number in apart.tolist()])
+            means += sums_of(built, place, unknown, np.ones(len(place), np.float32))
+        lengths = known if settings.oov == "skip" else known + unknown
+        return means / np.maximum(lengths, 1).astype(np.float32)[:, None]
+
+    def _word_weights(self) -> Floats:
+        import numpy as np
+
+        if self._weights is None:
+            trained = self._ready()
+            self._weights = (
+                word_weights(trained.counts, len(trained.words), self.settings.a)
+                if self.settings.pooling == "sif"
+                else np.ones(len(trained.words), np.float32)
+            )
+        return self._weights
 
     def _rows(self) -> Mapping[str, int]:
         if self._index is None:
@@ -416,20 +451,14 @@ class WordEmbedder:
         """Weighted means of the words' vectors; texts: for messages, None where nothing is refused."""
         import numpy as np
 
-        settings, trained, rows = self.settings, self._ready(), self._rows()
-        if self._weights is None:
-            self._weights = (
-                word_weights(trained.counts, len(trained.words), settings.a)
-                if settings.pooling == "sif"
-                else np.ones(len(trained.words), np.float32)
-            )
+        settings, trained, rows, weights = self.settings, self._ready(), self._rows(), self._word_weights()
         result = np.zeros((len(documents), settings.dim), np.float32)
         built: dict[str, Floats] = {}
         for at, words in enumerate(documents):
             known = [row for row in map(rows.get, words) if row is not None]
             if known:  # each word once, so that a long text costs no more memory than the words it has
                 distinct, times = np.unique(np.array(known), return_counts=True)
-                shares = self._weights[distinct] * times.astype(np.float32)
+                shares = weights[distinct] * times.astype(np.float32)
                 result[at] = shares @ np.asarray(trained.vectors[distinct])
             number = len(known)
             if len(known) < len(words):
@@ -481,6 +510,14 @@ class WordEmbedder:
         if self._phrases:
             arrays["phrases"] = packed(sorted(self._phrases))
         return saved.digest_of(self.settings.family, {}, arrays)
+
+
+def _joined(texts: Spool, phrases: frozenset[str]) -> Spool:
+    """The same lists, phrases in them joined."""
+    made = Spool()
+    for words in texts:
+        made.add(joined(words, phrases))
+    return made
 
 
 def _blocks(vectors: Floats) -> list[Floats]:

@@ -43,7 +43,9 @@ class GloveTrainer:
         import numpy as np
 
         words, counts = _vocabulary(texts, settings.min_count, before)
-        held = co_occurrences(_numbered(texts, words), len(words), settings.window)
+        place = np.array([words.get(word, -1) for word in texts.names], np.int64)
+        numbers = (place[text] for text in texts.numbers())
+        held = co_occurrences((text[text >= 0] for text in numbers), len(words), settings.window)
         if before is not None:
             held = (held + _kept_pairs(before, words)).tocsr()
         held.sort_indices()
@@ -188,10 +190,7 @@ def _vocabulary(texts: Spool, min_count: int, before: Trained | None) -> tuple[d
     """Word → number, the most frequent first, and counts. Words of before stay whatever their count."""
     import numpy as np
 
-    found: Counter[str] = Counter()
-    for words in texts:
-        found.update(words)
-    del found[""]
+    found = dict(zip(texts.names, texts.counts().tolist(), strict=True))
     old: Counter[str] = Counter()
     if before is not None and before.counts is not None:
         old.update(dict(zip(before.words, before.counts.tolist(), strict=True)))
@@ -202,13 +201,6 @@ def _vocabulary(texts: Spool, min_count: int, before: Trained | None) -> tuple[d
             f"no word stands {min_count} times in these texts. Give more of them, or a lower min_count=."
         )
     return {word: at for at, (word, _) in enumerate(together)}, np.array([count for _, count in together], np.int64)
-
-
-def _numbered(texts: Spool, words: dict[str, int]) -> Iterator[Ints]:
-    import numpy as np
-
-    for text in texts:
-        yield np.array([words[word] for word in text if word in words], np.int64)
 
 
 def _parts(texts: Iterable[Ints]) -> Iterator[list[Ints]]:

@@ -5,13 +5,16 @@ Arora, Liang and Ma, "A simple but tough-to-beat baseline for sentence embedding
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from adjoin.types import Floats
+
+_FEW: Final = 24
 
 
 def word_weights(counts: NDArray[np.int64] | None, words: int, a: float) -> Floats:
@@ -34,11 +37,44 @@ def common_components(vectors: Floats, number: int) -> Floats:
     """The first right singular vectors of sentence vectors (n, dim), not centred: (number, dim), of unit length."""
     import numpy as np
 
-    square = vectors.astype(np.float64).T @ vectors.astype(np.float64)  # dim × dim, whatever the number of sentences
-    values, directions = np.linalg.eigh(square)
-    found = directions[:, ::-1][:, :number].T
-    kept: Any = found[values[::-1][:number] > 1e-12]
+    # Neither product nor solver is large enough for BLAS to share it out: its threads would spin on, for longer than
+    # all of this takes.
+    square = np.zeros((vectors.shape[1], vectors.shape[1]))  # dim × dim, whatever the number of sentences
+    for start in range(0, len(vectors), _FEW):
+        part = vectors[start : start + _FEW].astype(np.float64)
+        square += part.T @ part
+    values, directions = _greatest(square, number)
+    kept: Any = directions.T[values > 1e-12]
     return np.ascontiguousarray(kept, np.float32)
+
+
+def _greatest(square: Any, number: int) -> tuple[Any, Any]:
+    """Eigenvalues of a symmetric matrix, the greatest first, and their vectors as columns."""
+    import numpy as np
+
+    if 0 < 4 * number < len(square) and square.any():
+        from scipy.sparse.linalg import ArpackError, eigsh
+
+        begin = np.random.default_rng(0).normal(size=len(square))
+        with suppress(ArpackError):
+            values, directions = eigsh(square, k=number, v0=begin)
+            return values[::-1], directions[:, ::-1]
+    values, directions = np.linalg.eigh(square)
+    return values[::-1][:number], directions[:, ::-1][:, :number]
+
+
+def sums_of(vectors: Floats, rows: Any, lengths: Any, weights: Floats) -> Floats:
+    """For each text the weighted sum of its words' vectors: (texts, dim).
+
+    rows, weights: of each word, text after text, its row of vectors (words, dim) and its weight. lengths: of the texts.
+    """
+    import numpy as np
+    from scipy import sparse
+
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    matrix = sparse.csr_matrix((weights, rows, ends), shape=(len(lengths), len(vectors)))
+    sums: Floats = np.asarray(matrix @ vectors, np.float32)
+    return sums
 
 
 def without(vectors: Floats, common: Floats) -> Floats:
