@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT), str(ROOT / "scripts")]
 
 from tests.support import media  # noqa: E402
+
+from peak import peak_mb  # noqa: E402
 
 EMBEDDERS = ("pixels", "imagehash", "histogram", "hog", "descriptors", "image")
 CHANGES = {"shift": (0.0, 0.1), "scale": (1.0, 0.8), "crop": (1.0, 0.8)}
@@ -148,7 +149,7 @@ def timed(engine: str, threads: int) -> dict[str, float]:
     return {
         "rate": PICTURES / took,
         "per_cpu_s": PICTURES / used,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        "peak_mb": peak_mb(),
     }
 
 

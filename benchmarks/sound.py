@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from tests.support import media, questions, spoken  # noqa: E402
 
 import adjoin  # noqa: E402
 from adjoin.embed.sound.decode import clip_of  # noqa: E402
+from peak import peak_mb  # noqa: E402
 
 EMBEDDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "MFCC means": ("mfcc", {"deviations": False}), "`mfcc`": ("mfcc", {}), "`sound`": ("sound", {}),
@@ -206,7 +206,7 @@ def timed(name: str, path: Path) -> dict[str, float]:
     return {
         "seconds": time.perf_counter() - began,
         "processor": time.process_time() - used,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        "peak_mb": peak_mb(),
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support import media
+from tests.support.peak import PEAK_KB, needs_peak
 
 import adjoin
 from adjoin.embed.base import embed_all
@@ -238,22 +239,23 @@ def test_files_cut_short_or_with_wrong_bytes_are_refused_or_read_and_never_crash
             assert "item 0" in str(error)
 
 
+@needs_peak
 @pytest.mark.parametrize("size", [(60_000, 60_000), (20_000, 9_000), (2**31 - 1, 2**31 - 1)])
 def test_a_decompression_bomb_is_refused_before_its_pixels_are_decoded(size: tuple[int, int], tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(png_header(*size))
-    code = f"""
-import resource, sys, warnings
+    code = f"""{PEAK_KB}
+import sys, warnings
 import adjoin
 from adjoin.errors import UnreadableFile
 model = adjoin.embedder("pixels", workers=1)
 model.embed([{saved(picture())!r}])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kb()
 try:
     model.embed([{str(bomb)!r}])
 except UnreadableFile as error:
     print(error, file=sys.stderr)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(peak_kb() - before)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert "pixels" in done.stderr

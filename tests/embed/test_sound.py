@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support import media, spoken
+from tests.support.peak import PEAK_KB, needs_peak
 
 import adjoin
 from adjoin.embed.base import embed_all
@@ -345,6 +346,7 @@ def test_recall_on_labelled_clips_is_above_that_of_mfcc_means(models: dict[str, 
     assert recall(models["sound"]) > means + 0.05
 
 
+@needs_peak
 @pytest.mark.parametrize("name", ["sound", "speech"])
 def test_memory_does_not_grow_with_the_clip(name: str, tmp_path: Path) -> None:
     """Ten minutes take no more than one: 38 MB of samples at 16 kHz are never there at once."""
@@ -354,12 +356,12 @@ def test_memory_does_not_grow_with_the_clip(name: str, tmp_path: Path) -> None:
     with soundfile.SoundFile(tmp_path / "long.flac", "w", 8000, 1) as file:
         for _ in range(count):
             file.write(minute)
-    code = f"""
-import resource, adjoin
+    code = f"""{PEAK_KB}
+import adjoin
 model = adjoin.embedder({name!r}, workers=1)
 def peak(item):
     model.embed([item])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_kb()
 short = peak({{"path": "long.flac", "seconds": [0, 60]}})
 print(peak("long.flac") - short)
 """

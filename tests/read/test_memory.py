@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.peak import PEAK_KB, needs_peak
+
+pytestmark = needs_peak
 MEGABYTE = 1 << 20
 
-MEASURE = """
-import resource, sys
+MEASURE = (
+    PEAK_KB
+    + """
+import sys
 from pathlib import Path
 from adjoin.read import ReadSettings, content_hash, read_file
 path, most = Path(sys.argv[1]), int(sys.argv[2])
 small = path.with_name("small" + path.suffix)
 list(read_file(small))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kb()
 skipped = []
 count = 0
 for item in read_file(path, ReadSettings(), skipped.append):
@@ -26,8 +31,9 @@ for item in read_file(path, ReadSettings(), skipped.append):
         break
 else:
     content_hash(path)
-print(count, len(skipped), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print(count, len(skipped), (peak_kb() - before) // 1024)
 """
+)
 
 SENTENCE = "The quick brown fox jumps over the lazy dog. 서울은 한국의 수도이다. "
 
