@@ -13,6 +13,7 @@ SCRIPTS = sorted(path for path in BENCHMARKS.glob("*.py"))
 CODE = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2], run_name='not_main')"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_benchmark_finds_all_that_it_imports(script: Path) -> None:
     done = subprocess.run(

@@ -66,6 +66,7 @@ def test_train_on_a_folder_of_pictures_saves_report_and_curves(place: Path) -> N
     assert told["path"] == str(place / "from-table")
 
 
+@pytest.mark.slow
 def test_train_on_clips_and_on_texts(place: Path) -> None:
     pytest.importorskip("torch")
     told = as_json("train", "tones", "--kind", "sound", "--epochs", "1", "--size", "16", "--out", "heard", cwd=place)

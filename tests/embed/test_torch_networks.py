@@ -63,6 +63,7 @@ def test_a_module_embeds_as_torch_itself_does() -> None:
     assert changed.identity.fingerprint != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenetv3_small_050", "vit_tiny_patch16_224", "convnext_atto", "resnet10t"])
 def test_a_network_of_timm_sees_what_timm_shows_it(name: str, packages: dict[str, Any]) -> None:
     timm = packages["timm"]
@@ -73,6 +74,7 @@ def test_a_network_of_timm_sees_what_timm_shows_it(name: str, packages: dict[str
     assert model.dim == net.num_features or model.dim == net.head_hidden_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "densenet121"])
 def test_a_network_of_torchvision_sees_what_its_weights_say(name: str, packages: dict[str, Any]) -> None:
     models = packages["torchvision"].models
@@ -85,6 +87,7 @@ def test_a_network_of_torchvision_sees_what_its_weights_say(name: str, packages:
     assert model.embed([picture()])[0] == pytest.approx(unit(seen[0]), abs=2e-5)
 
 
+@pytest.mark.slow
 def test_every_kind_of_classifier_of_torchvision_goes_without_its_last_layer(packages: dict[str, Any]) -> None:
     models = packages["torchvision"].models
     names = models.list_models(module=models)

@@ -376,6 +376,7 @@ def test_nothing_is_in_two_parts_and_each_label_stays_to_learn_from() -> None:
 # ── Sound ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_tones_are_told_by_their_course_whatever_their_rate_and_height(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     clips, labels = tones(120)

@@ -555,6 +555,7 @@ def test_a_forked_child_has_a_flight_of_its_own(cache: SemanticCache) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
+@pytest.mark.slow
 def test_killed_while_it_asks_it_has_every_answer_it_gave_and_none_of_a_failed_call(tmp_path: Path) -> None:
     from tests.support.cache_killing import kill_and_compare
 

@@ -23,6 +23,7 @@ ROUNDS = 80
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the worker forks")
 
 
+@pytest.mark.slow
 def test_killed_at_any_instant_chat_loses_nothing_acknowledged_and_leaves_no_half_exchange(tmp_path: Path) -> None:
     folder = tmp_path / "chat.adjoin"
     pick = random.Random(11)
