@@ -140,7 +140,8 @@ def test_a_network_of_transformers_sees_what_its_processor_says(
     model = adjoin.embedder("torch-image", model=f"transformers:{tmp_path}")
     values = shown(images=picture(), return_tensors="pt")["pixel_values"]
     assert model.embed([picture()])[0] == pytest.approx(unit(net(values).pooler_output), abs=2e-3)  # of uint8 rounded
-    again = adjoin.embedder("torch-image", model=f"transformers:{tmp_path}")
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    again = adjoin.embedder("torch-image", model=f"transformers:{moved}")
     assert again.identity.fingerprint == model.identity.fingerprint
 
 

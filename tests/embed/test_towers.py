@@ -179,6 +179,25 @@ def test_a_joint_model_gives_the_vectors_that_transformers_gives(clip: Any, how:
     assert again.identity.differences(joined.identity) == []
 
 
+@pytest.mark.parametrize("how", ["", "transformers:"])
+def test_another_tokenizer_or_preparation_is_another_joint_model_and_another_place_is_not(
+    clip: Any, how: str, tmp_path: Path
+) -> None:
+    folder, _ = clip
+    shutil.copytree(folder, tmp_path / "moved")
+    first, moved = (adjoin.embedder("joint", model=f"{how}{one}").identity for one in (folder, tmp_path / "moved"))
+    assert first.differences(moved) == []
+    for number, (name, old, new) in enumerate(
+        (("tokenizer.json", '"froze": 6', '"frozen": 6'), ("preprocessor_config.json", "36", "40"))
+    ):
+        changed = tmp_path / str(number)
+        shutil.copytree(folder, changed)
+        text = (changed / name).read_text(encoding="utf-8")
+        assert old in text
+        (changed / name).write_text(text.replace(old, new), encoding="utf-8")
+        assert first.differences(adjoin.embedder("joint", model=f"{how}{changed}").identity)
+
+
 def test_a_collection_of_a_joint_model_opens_again_by_itself(clip: Any, tmp_path: Path) -> None:
     folder, _ = clip
     with adjoin.open(tmp_path / "s") as db:

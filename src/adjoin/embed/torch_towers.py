@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import unicodedata
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -60,8 +62,14 @@ def torch_towers(name: str) -> tuple[Embedder, Embedder]:
         def forward(self, pixels: Any) -> Any:
             return network.get_image_features(pixel_values=pixels)
 
-    weights = digest_of(network)
-    texts = FunctionEmbedder(read, dim=len(read(["a"])[0]), name=f"transformers:{name}", version=weights)
-    return texts, torch_image_embedder(
-        model=Sees(), model_name=f"transformers:{name}", **{"fit": "squeeze"} | of_processor(said)
-    )
+    kind = f"transformers:{network.config.model_type}"  # not where it lies: what it is follows from its weights
+    version = f"{digest_of(network)} {_digest_of_tokenizer(tokenizer)}"  # before it reads, which changes what it says of itself
+    texts = FunctionEmbedder(read, dim=len(read(["a"])[0]), name=kind, version=version)
+    return texts, torch_image_embedder(model=Sees(), model_name=kind, **{"fit": "squeeze"} | of_processor(said))
+
+
+def _digest_of_tokenizer(tokenizer: Any) -> str:
+    """SHA-256 over all that it is, or over its vocabulary where it is written in Python."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    told = backend.to_str() if backend is not None else json.dumps(sorted(tokenizer.get_vocab().items()))
+    return hashlib.sha256(told.encode()).hexdigest()

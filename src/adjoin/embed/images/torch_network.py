@@ -73,12 +73,19 @@ def torch_image_embedder(
 
         blank = Image.fromarray(np.full((8, 8, 3), 128, np.uint8))
         return Identity(
-            "torch-image", model if isinstance(model, str) else model_name or type(network).__name__,
+            "torch-image", _told(network, model, source, model_name),
             len(_describer(network, preparation, normalize)(blank)), weights=digest_of(network), pooling="mean",
             normalize=normalize, settings=preparation.to_settings(),
         )  # fmt: skip
 
     return ImageEmbedder(identity, load, workers=workers or 1)
+
+
+def _told(network: Any, model: Any, source: str | None, model_name: str | None) -> str:
+    """What the identity calls the model: never a folder's path, for the model is the same elsewhere."""
+    if source == "transformers":
+        return f"{source}:{network.config.model_type}"
+    return model if isinstance(model, str) else model_name or type(network).__name__
 
 
 def _split(model: str) -> tuple[str, str]:
