@@ -136,11 +136,11 @@ def transformers_folder(kind: str, folder: Path, transformers: Any) -> Any:
 def test_a_network_of_transformers_sees_what_its_processor_says(
     kind: str, packages: dict[str, Any], tmp_path: Path
 ) -> None:
-    net, shown = transformers_folder(kind, tmp_path, packages["transformers"])
-    model = adjoin.embedder("torch-image", model=f"transformers:{tmp_path}")
+    net, shown = transformers_folder(kind, tmp_path / "here", packages["transformers"])
+    model = adjoin.embedder("torch-image", model=f"transformers:{tmp_path}/here")
     values = shown(images=picture(), return_tensors="pt")["pixel_values"]
     assert model.embed([picture()])[0] == pytest.approx(unit(net(values).pooler_output), abs=2e-3)  # of uint8 rounded
-    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    moved = (tmp_path / "here").rename(tmp_path / "moved")
     again = adjoin.embedder("torch-image", model=f"transformers:{moved}")
     assert again.identity.fingerprint == model.identity.fingerprint
 
