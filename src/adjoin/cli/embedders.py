@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import re
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -10,6 +11,9 @@ from adjoin.cli import common
 
 if TYPE_CHECKING:
     from adjoin.embed.catalogue import Known
+
+
+_EXTRA: Final = re.compile(r"(?<=\[).*(?=\])")
 
 
 def register(app: typer.Typer) -> None:
@@ -47,14 +51,21 @@ def _print_table(found: list[Known]) -> None:
         ("items/s", "right"),
     ):
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("what it is", min_width=24)
+    table.add_column("what it is", min_width=20)
     table.add_column("to get it", no_wrap=True)
+    missing = False
     for one in found:
         languages = f" ({one.languages})" if one.languages else ""
+        extra = _EXTRA.search(one.get)
+        missing = missing or extra is not None
         table.add_row(
             one.name, one.takes, "" if one.dim is None else f"{one.dim:,}",
             common.size(one.model_bytes) if one.model_bytes else "",
-            "" if one.items_per_second is None else f"{one.items_per_second:,.0f}", one.about + languages, one.get,
+            "" if one.items_per_second is None else f"{one.items_per_second:,.0f}", one.about + languages,
+            extra[0] if extra else one.get,
             style="" if one.installed else "dim",
         )  # fmt: skip
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if missing:
+        console.print("\nTo get one of an extra: pip install 'adjoin[EXTRA]'", markup=False)

@@ -60,5 +60,5 @@ def _download(repository: str, revision: str | None, patterns: tuple[str, ...]) 
     ) as exc:  # its own errors, the file system's, and those of an HTTP library that changes with its version
         raise NotFound(
             f"the model {repository!r}{f' at {revision!r}' if revision else ''} cannot be had from the hub or its cache: "
-            f"{exc}. Check the name and the network, or give the path of a folder that holds it."
+            f"{' '.join(str(exc).split()).rstrip('.')}. Check the name and the network, or give the path of a folder that holds it."
         ) from exc

@@ -156,6 +156,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "images",
             ("PIL",),
             files=("efficientnet-lite0",),
+            takes="image",
         ),
         "torch-image": Family(
             "adjoin.embed.images.torch_network",
@@ -166,7 +167,12 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             takes="image",
         ),
         "pixels": Family(
-            "adjoin.embed.images.classic", "pixels_embedder", "pictures, by their own small pixels", "images", ("PIL",)
+            "adjoin.embed.images.classic",
+            "pixels_embedder",
+            "pictures, by their own small pixels",
+            "images",
+            ("PIL",),
+            takes="image",
         ),
         "imagehash": Family(
             "adjoin.embed.images.classic",
@@ -174,12 +180,23 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "copies of pictures, by 64 bits for hamming",
             "images",
             ("PIL", "scipy"),
+            takes="image",
         ),
         "histogram": Family(
-            "adjoin.embed.images.classic", "histogram_embedder", "pictures, by their colours", "images", ("PIL",)
+            "adjoin.embed.images.classic",
+            "histogram_embedder",
+            "pictures, by their colours",
+            "images",
+            ("PIL",),
+            takes="image",
         ),
         "hog": Family(
-            "adjoin.embed.images.classic", "hog_embedder", "pictures, by their edges", "images", ("PIL", "skimage")
+            "adjoin.embed.images.classic",
+            "hog_embedder",
+            "pictures, by their edges",
+            "images",
+            ("PIL", "skimage"),
+            takes="image",
         ),
         "descriptors": Family(
             "adjoin.embed.images.classic",
@@ -187,6 +204,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "pictures, by colours, edges and layout",
             "images",
             ("PIL", "skimage"),
+            takes="image",
         ),
         "sound": Family(
             "adjoin.embed.sound.statistics",
@@ -194,6 +212,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "sounds, by statistics of their log-mel spectrogram",
             "audio",
             ("soundfile", "soxr"),
+            takes="sound",
         ),
         "mfcc": Family(
             "adjoin.embed.sound.statistics",
@@ -201,13 +220,15 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "sounds, by statistics of their MFCC",
             "audio",
             ("soundfile", "soxr"),
+            takes="sound",
         ),
         "spectrogram": Family(
             "adjoin.embed.sound.statistics",
             "spectrogram_embedder",
             "sounds, by a picture network over their spectrogram",
-            "audio",
+            "audio,images",
             ("soundfile", "soxr", "PIL"),
+            takes="sound",
         ),
         "speech": Family(
             "adjoin.embed.sound.network",
@@ -216,6 +237,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "audio",
             ("soundfile", "soxr"),
             files=("speech",),
+            takes="sound",
         ),
         "voice": Family(
             "adjoin.embed.sound.network",
@@ -224,6 +246,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             "audio",
             ("soundfile", "soxr"),
             files=("voice",),
+            takes="sound",
         ),
     }
 )
