@@ -215,6 +215,7 @@ def test_a_model_that_is_not_in_the_cache_is_not_found_offline(hub_cache: Path) 
         embedder("hf:")
 
 
+@pytest.mark.slow
 def test_a_model_is_brought_from_a_hub_once_and_what_broke_off_is_brought_again(tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     code = "import adjoin; e = adjoin.embedder('hf:acme/tiny'); print(e.identity.name, e.embed(['the cat']).shape)"

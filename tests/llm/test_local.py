@@ -166,6 +166,7 @@ def test_a_file_without_a_template_gets_the_turns_as_text(backend: str, rewritte
         assert other.generate(ASKED, max_tokens=1).text
 
 
+@pytest.mark.slow
 @needs_smollm2
 def test_the_same_question_has_the_same_answer_whatever_was_asked_before(small: LocalModel) -> None:
     rules = Message("system", "Answer in a few sentences, from the passages, and cite them by number. " * 5)
@@ -181,6 +182,7 @@ def test_the_same_question_has_the_same_answer_whatever_was_asked_before(small: 
         assert seeded.name != small.name
 
 
+@pytest.mark.slow
 @needs_smollm2
 def test_an_answer_ends_where_it_is_told_to_and_says_why(small: LocalModel) -> None:
     whole = small.generate(ASKED, max_tokens=30)
@@ -196,6 +198,7 @@ def test_an_answer_ends_where_it_is_told_to_and_says_why(small: LocalModel) -> N
     assert full.prompt_tokens + full.completion_tokens <= 256
 
 
+@pytest.mark.slow
 @needs_smollm2
 def test_who_stops_reading_stops_the_model(small: LocalModel) -> None:
     asked = [Message("user", "Tell me a long story about a ship.")]
@@ -209,6 +212,7 @@ def test_who_stops_reading_stops_the_model(small: LocalModel) -> None:
     assert whole_began - began < time.perf_counter() - whole_began
 
 
+@pytest.mark.slow
 @needs_smollm2
 def test_threads_that_ask_at_once_get_what_they_would_get_alone(small: LocalModel) -> None:
     asked = [[Message("user", f"What is {n} and {n}?")] for n in range(4)]

@@ -184,6 +184,7 @@ def test_gitignore_is_read_as_git_reads_it(tmp_path: Path, seed: int) -> None:
     assert sorted(found(tmp_path)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("polling", [False, True])
 def test_watch_yields_once_for_a_burst_and_not_for_what_is_ignored(
     tmp_path: Path, polling: bool, monkeypatch: pytest.MonkeyPatch

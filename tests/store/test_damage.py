@@ -66,6 +66,7 @@ def asked_on_a_copy(folder: Path, held: Contents) -> None:
     shutil.rmtree(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_derived_is_named_and_made_again(store: tuple[Path, Contents], damage: Callable[[Path], None]) -> None:
     """Each kind of file in a segment of its own, one after the other."""

@@ -60,6 +60,7 @@ def traces(n: int, version: int) -> list[str | bytes]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sealed", ["nothing", "before", "between", "after", "all"])
 def test_no_version_of_an_erased_row_is_left_in_any_file(tmp_path: Path, sealed: str) -> None:
     folder = tmp_path / "s"

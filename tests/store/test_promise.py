@@ -146,6 +146,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("storage", ["float32", "int8"])
 def test_every_family_keeps_the_promise_and_is_read_again(
