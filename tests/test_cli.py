@@ -364,6 +364,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
     assert adjoin("--version", cwd=tmp_path).stdout.strip() == f"adjoin {__version__}"
 
 
+@pytest.mark.slow
 def test_demo_answers_and_reuses_what_it_stored(tmp_path: Path) -> None:
     questions = {"두 날짜 사이의 차이": "timedelta", "how do I copy a folder with everything in it?": "copytree"}
     first = as_json("demo", *questions, "--db", "demo.adjoin", cwd=tmp_path)

@@ -223,6 +223,7 @@ def small(url: str) -> Iterator[PostgresEngine]:
     opened.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("index", "metric", "storage"),
     [("hnsw", "cosine", "float32"), ("ivf", "euclidean", "float32"), ("auto", "manhattan", "float16")],
