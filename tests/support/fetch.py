@@ -25,30 +25,18 @@ def main() -> None:
         fetch_help()
     if shutil.which("apt-get") and not pairs.DESCRIPTIONS.is_dir():
         pairs.fetch_descriptions()
-    try:
-        models.main()
-    except subprocess.CalledProcessError as exc:
-        print(f"{exc}: the tests that compare with those models will be skipped", file=sys.stderr)
-    try:
-        media.main()
-    except subprocess.CalledProcessError as exc:
-        print(f"{exc}: the tests that read labelled pictures and sounds will be skipped", file=sys.stderr)
-    try:
-        questions.fetch()
-    except subprocess.CalledProcessError as exc:
-        print(f"{exc}: the tests that compare questions will be skipped", file=sys.stderr)
-    try:
-        words.main()
-    except subprocess.CalledProcessError as exc:
-        print(f"{exc}: the tests that need real word vectors will be skipped", file=sys.stderr)
-    try:
-        tables.main()
-    except subprocess.CalledProcessError as exc:
-        print(f"{exc}: the tests that read real tables will be skipped", file=sys.stderr)
-    try:
-        corpora.main()
-    except subprocess.CalledProcessError as exc:
-        print(f"{exc}: the tests that learn from newsgroups will be skipped", file=sys.stderr)
+    for bring, what in (
+        (models.main, "compare with those models"),
+        (media.main, "read labelled pictures and sounds"),
+        (questions.fetch, "compare questions"),
+        (words.main, "need real word vectors"),
+        (tables.main, "read real tables"),
+        (corpora.main, "learn from newsgroups"),
+    ):
+        try:
+            bring()
+        except subprocess.CalledProcessError as exc:
+            print(f"{exc}: the tests that {what} will be skipped", file=sys.stderr)
 
 
 def fetch_help() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, get_args, runtime_checkable
@@ -46,6 +46,24 @@ class Embedder(Protocol):
     def embed(self, items: Sequence[Content], kind: Kind = "document") -> Floats:
         """Vectors in the items' order, float32 of shape (len(items), dim)."""
         ...
+
+
+class Identified:
+    """An embedder that finds its identity out when it is first asked for."""
+
+    def __init__(self, identity: Identity | Callable[[], Identity]) -> None:
+        self._identity = identity
+        self.reopened_by: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        if callable(self._identity):
+            self._identity = self._identity()
+        return self._identity
+
+    @property
+    def dim(self) -> int:
+        return self.identity.dim
 
 
 class Trainable(Embedder, Protocol):

@@ -69,21 +69,7 @@ class CheckedEmbedder:
         if not items:
             return np.empty((0, self._dim), dtype=np.float32)
         answer = self._given.embed(items, kind)
-        try:
-            vectors = np.asarray(answer, dtype=np.float32)
-        except (TypeError, ValueError) as exc:
-            raise InvalidVector(f"{self._identity.name} answered what is no matrix of numbers: {exc}") from exc
-        if vectors.shape != (len(items), self._dim):
-            raise DimensionMismatch(
-                f"{self._identity.name} answered {len(items)} items with an array of shape {vectors.shape}; "
-                f"its dim of {self._dim} promises ({len(items)}, {self._dim})."
-            )
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            raise InvalidVector(
-                f"{self._identity.name} gave item {int(finite.argmin())} a vector with NaN or infinity."
-            )
-        return vectors
+        return vectors_of(answer, len(items), self._dim, self._identity.name)
 
     def __getattr__(self, name: str) -> Any:
         """What else the object has, such as `max_tokens` and `count_tokens`."""
@@ -93,3 +79,24 @@ class CheckedEmbedder:
 
     def __repr__(self) -> str:
         return f"CheckedEmbedder({self._given!r})"
+
+
+def vectors_of(answer: Any, count: int, dim: int, whose: str) -> Floats:
+    """What another's code answered for so many items, float32 (count, dim), every number finite. whose: in messages.
+
+    Raises InvalidVector, DimensionMismatch.
+    """
+    import numpy as np
+
+    try:
+        vectors: Floats = np.asarray(answer, dtype=np.float32)
+    except (TypeError, ValueError) as exc:
+        raise InvalidVector(f"{whose} answered what is no matrix of numbers: {exc}") from exc
+    if vectors.shape != (count, dim):
+        raise DimensionMismatch(
+            f"{whose} answered {count} items with an array of shape {vectors.shape}; its dim of {dim} promises ({count}, {dim})."
+        )
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise InvalidVector(f"{whose} gave item {int(finite.argmin())} a vector with NaN or infinity.")
+    return vectors

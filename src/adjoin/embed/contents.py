@@ -8,14 +8,16 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 from weakref import WeakSet
 
+from adjoin.embed.base import Identified, check_kind
 from adjoin.embed.workers import Workers
 from adjoin.errors import AdjoinError, InvalidContent, UnreadableFile
 
 if TYPE_CHECKING:
     from adjoin.embed.identity import Identity
+    from adjoin.types import Content, Floats, Kind
 
 HASH_BYTES: Final = 16
 _BLOCK: Final = 1 << 20
@@ -102,24 +104,6 @@ def _shown(path: Path) -> str:
     return repr(text if len(text) <= 200 else text[:199] + "…")
 
 
-class Identified:
-    """An embedder that finds its identity out when it is first asked for."""
-
-    def __init__(self, identity: Identity | Callable[[], Identity]) -> None:
-        self._identity = identity
-        self.reopened_by: str | None = None
-
-    @property
-    def identity(self) -> Identity:
-        if callable(self._identity):
-            self._identity = self._identity()
-        return self._identity
-
-    @property
-    def dim(self) -> int:
-        return self.identity.dim
-
-
 class Lazy(Generic[T]):
     """Something that is loaded when it is first needed: once, whoever asks, and anew in a forked child."""
 
@@ -150,3 +134,60 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+class Described(Identified):
+    """An embedder that reads one item a call and describes it; many items at once.
+
+    what: the items in a message, many of them. not_finite: what is said of a vector with NaN or infinity.
+    """
+
+    what: ClassVar[str]
+    not_finite: ClassVar[str]
+
+    def __init__(
+        self,
+        identity: Identity | Callable[[], Identity],
+        load: Callable[[], Callable[[Any], Floats]],
+        workers: int | None,
+    ) -> None:
+        """load: brings the describer into memory, by the first `embed`. workers: items at once; the cores if None."""
+        super().__init__(identity)
+        self._describe = Lazy(load)
+        self._workers = Workers(workers)
+
+    def _read(self, item: Any) -> Any:
+        """The item as the describer takes it. Raises InvalidContent or UnreadableFile."""
+        raise NotImplementedError
+
+    def embed(self, items: Sequence[Content], kind: Kind = "document") -> Floats:
+        """Vectors in the items' order, float32 of shape (len(items), dim).
+
+        Raises UnreadableFile or InvalidContent naming the first item that cannot be read; then none is embedded.
+        Memory: the result, and a decoded picture or some blocks of a clip a worker, however long it is.
+        """
+        import numpy as np
+
+        check_kind(kind)
+        given = check_list(items, self.what)
+        vectors = np.empty((len(given), self.dim), np.float32)
+        if not given:
+            return vectors
+        describe = self._describe.get()
+
+        def one(place: int, item: Any) -> None:
+            vector = describe(self._read(item))
+            if not np.isfinite(vector).all():
+                raise InvalidContent(self.not_finite)
+            vectors[place] = vector
+
+        each(self._workers, given, one)
+        return vectors
+
+    def close(self) -> None:
+        """Let go of the network and the threads. A later call loads them again."""
+        self._describe.forget()
+        self._workers.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.identity})"

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adjoin.embed.base import KINDS, check_kind, check_texts
+from adjoin.embed.checked import vectors_of
 from adjoin.embed.identity import CANARY_TEXTS, Identity
-from adjoin.errors import DimensionMismatch, InvalidOption, InvalidVector
+from adjoin.errors import DimensionMismatch, InvalidOption
 from adjoin.types import Kind
 
 if TYPE_CHECKING:
@@ -53,23 +54,7 @@ class FunctionEmbedder:
             return np.empty((0, self.dim), np.float32)
         more = {"kind": kind} if self._takes_kind else {}
         answer = [self._call(item, **more) for item in items] if self._each else self._call(items, **more)
-        try:
-            vectors = np.asarray(answer, np.float32)
-        except (TypeError, ValueError) as exc:
-            raise InvalidVector(
-                f"the function {self.identity.name!r} answered what is no matrix of numbers: {exc}"
-            ) from exc
-        if vectors.shape != (len(items), self.dim):
-            raise DimensionMismatch(
-                f"the function {self.identity.name!r} answered {len(items)} items with an array of shape {vectors.shape}; its dim of "
-                f"{self.dim} promises ({len(items)}, {self.dim})."
-            )
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            raise InvalidVector(
-                f"the function {self.identity.name!r} gave item {int(finite.argmin())} a vector with NaN or infinity."
-            )
-        return vectors
+        return vectors_of(answer, len(items), self.dim, f"the function {self.identity.name!r}")
 
     def __repr__(self) -> str:
         return f"FunctionEmbedder({self.identity})"

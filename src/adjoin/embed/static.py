@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adjoin.embed import saved
-from adjoin.embed.base import check_kind, check_texts
+from adjoin.embed.base import Identified, check_kind, check_texts
 from adjoin.embed.hashes import sha256
 from adjoin.embed.identity import Identity
 from adjoin.embed.tokens import CHARACTERS_A_TOKEN
@@ -242,7 +242,7 @@ def _parts(tokenizer: Path, load_table: Callable[[], Table]) -> Parts:
     return Parts(str(tokenizer), lambda: tokenizer.read_text(encoding="utf-8", errors="replace"), load_table)
 
 
-class StaticEmbedder:
+class StaticEmbedder(Identified):
     """Texts in, the weighted mean of their pieces' vectors out.
 
     Safe to use from many threads and in a forked child: it has neither threads nor a network of its own.
@@ -250,23 +250,12 @@ class StaticEmbedder:
 
     def __init__(self, identity: Identity | Callable[[], Identity], parts: Parts, *, report: Any = None) -> None:
         """identity: or a function that finds it when it is first asked for. report: of the distillation that made it."""
-        self._identity = identity
+        super().__init__(identity)
         self._parts = parts
         self.report = report
-        self.reopened_by: str | None = None
         self._lock = threading.Lock()
         self._loaded: tuple[Pieces, Table, Floats] | None = None
         self._truncated = 0
-
-    @property
-    def identity(self) -> Identity:
-        if callable(self._identity):
-            self._identity = self._identity()
-        return self._identity
-
-    @property
-    def dim(self) -> int:
-        return self.identity.dim
 
     @property
     def max_tokens(self) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
-from adjoin.embed.base import check_kind, check_texts
+from adjoin.embed.base import Identified, check_kind, check_texts
 from adjoin.embed.rounding import metric_of, rounded
 from adjoin.embed.workers import Workers
 from adjoin.types import Content, Kind
@@ -73,7 +73,7 @@ class Loaded:
     correction: Correction | None
 
 
-class TextEmbedder:
+class TextEmbedder(Identified):
     """Texts in, vectors out; the model is loaded by the first call that needs it.
 
     Safe to use from many threads, and in a forked child, which loads the model anew.
@@ -83,8 +83,7 @@ class TextEmbedder:
         self, identity: Identity | Callable[[], Identity], parts: Parts, *, workers: int | None = None
     ) -> None:
         """identity: or a function that finds it when it is first asked for. workers: texts at once; the cores if None."""
-        self.reopened_by: str | None = None
-        self._identity = identity
+        super().__init__(identity)
         self._parts = parts
         self._workers = Workers(workers)
         self._queries: OrderedDict[str, Floats] = OrderedDict()
@@ -94,16 +93,6 @@ class TextEmbedder:
         self._model: Loaded | None = None
         self._tokenizer: Tokenizer | None = None
         _living.add(self)
-
-    @property
-    def identity(self) -> Identity:
-        if callable(self._identity):
-            self._identity = self._identity()
-        return self._identity
-
-    @property
-    def dim(self) -> int:
-        return self.identity.dim
 
     @property
     def max_tokens(self) -> int:

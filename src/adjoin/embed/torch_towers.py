@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from adjoin.embed.images.preparation import of_processor
-from adjoin.embed.images.torch_network import digest_of, torch_image_embedder
+from adjoin.embed.images.torch_network import digest_of, package, torch_image_embedder, torch_itself, unfit
 from adjoin.embed.own_function import FunctionEmbedder
-from adjoin.errors import MissingExtra, NotFound, Unsupported
+from adjoin.errors import NotFound, Unsupported
 
 if TYPE_CHECKING:
     from adjoin.embed.base import Embedder
@@ -22,16 +21,13 @@ def torch_towers(name: str) -> tuple[Embedder, Embedder]:
 
     Raises MissingExtra, NotFound for a model that is not there, Unsupported for one without the two.
     """
-    try:
-        transformers, torch = import_module("transformers"), import_module("torch")
-    except ImportError as exc:
-        raise MissingExtra.of("transformers", "torch", f"The joint model transformers:{name}") from exc
+    transformers, torch = package("transformers", name), torch_itself()
     try:
         network = transformers.AutoModel.from_pretrained(name).eval()
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
         said = transformers.AutoImageProcessor.from_pretrained(name).to_dict()
     except ImportError as exc:
-        raise Unsupported(f"transformers cannot import what {name!r} needs: {exc}") from exc
+        raise unfit("transformers", exc) from exc
     except Exception as exc:  # of transformers, of the hub, of the file system
         raise NotFound(f"transformers cannot load {name!r}: {exc}") from exc
     if not (hasattr(network, "get_text_features") and hasattr(network, "get_image_features")):

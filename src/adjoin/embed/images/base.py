@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from adjoin.embed.base import check_kind
-from adjoin.embed.contents import Identified, Lazy, check_list, each
+from adjoin.embed.contents import Described
 from adjoin.embed.images import decode
-from adjoin.embed.workers import Workers
-from adjoin.errors import InvalidContent
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from adjoin.embed.identity import Identity
-    from adjoin.types import Content, Floats, Kind, Metric
+    from adjoin.types import Floats, Metric
 
 Describe: TypeAlias = "Callable[[Image], Floats]"
 """An RGB image to a vector (dim,); called from several threads."""
 
 
-class ImageEmbedder(Identified):
+class ImageEmbedder(Described):
     """Pictures in, vectors out. A picture's vector is the same in any company, and for a document and a query.
 
     Items are paths, the bytes of files, PIL images, and arrays (height, width[, 3 | 4]).
     """
 
     takes = "image"
+    what = "pictures"
+    not_finite = "the network gave this picture a vector with NaN or infinity."
     takes_arrays = True
 
     def __init__(
@@ -36,40 +35,17 @@ class ImageEmbedder(Identified):
     ) -> None:  # fmt: skip
         """load: brings the describer into memory, by the first `embed`. about: the side in pixels that it needs.
         workers: pictures at once; as many as there are cores if None."""
-        super().__init__(identity)
+        super().__init__(identity, load, workers)
         self.metric: Metric = metric
         self._about = about
-        self._describe = Lazy(load)
-        self._workers = Workers(workers)
 
     @property
     def canary_items(self) -> tuple[Any, ...]:
         """A picture with slopes, edges and colours, always the same."""
         return (canary(),)
 
-    def embed(self, items: Sequence[Content], kind: Kind = "document") -> Floats:
-        """Vectors in the pictures' order, float32 of shape (len(items), dim).
-
-        Raises UnreadableFile or InvalidContent naming the first picture that cannot be read; then none is embedded.
-        Memory: the result, and one decoded picture a worker.
-        """
-        import numpy as np
-
-        check_kind(kind)
-        pictures = check_list(items, "pictures")
-        vectors = np.empty((len(pictures), self.dim), np.float32)
-        if not pictures:
-            return vectors
-        describe = self._describe.get()
-
-        def one(place: int, item: Any) -> None:
-            vector = describe(decode.rgb(item, about=self._about))
-            if not np.isfinite(vector).all():
-                raise InvalidContent("the network gave this picture a vector with NaN or infinity.")
-            vectors[place] = vector
-
-        each(self._workers, pictures, one)
-        return vectors
+    def _read(self, item: Any) -> Any:
+        return decode.rgb(item, about=self._about)
 
     def kept(self, item: Any) -> Any:
         """What a collection stores: a path as str, bytes as they are, pixels as a PNG."""
@@ -78,14 +54,6 @@ class ImageEmbedder(Identified):
     def hash_of(self, item: Any) -> bytes:
         """16 bytes, equal for equal content, wherever the file lies."""
         return decode.hash_of(item)
-
-    def close(self) -> None:
-        """Let go of the network and the threads. A later call loads them again."""
-        self._describe.forget()
-        self._workers.close()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.identity})"
 
 
 def canary() -> Any:

@@ -59,7 +59,7 @@ def torch_image_embedder(
     }
     _ = merged({}, given)  # a wrong option is told here, not by the first embed
     source, known = (None, None) if not isinstance(model, str) else _split(model)
-    _torch()
+    torch_itself()
     held: Lazy[tuple[Any, Preparation]] = Lazy(lambda: _loaded(model, source, known, pretrained, given))
 
     def load() -> Describe:
@@ -101,7 +101,7 @@ def _split(model: str) -> tuple[str, str]:
 def _loaded(
     model: Any, source: str | None, name: str | None, pretrained: bool, given: dict[str, Any]
 ) -> tuple[Any, Preparation]:
-    torch = _torch()
+    torch = torch_itself()
     own: dict[str, Any] = {}
     if source is None or name is None:
         if not isinstance(model, torch.nn.Module):
@@ -115,7 +115,7 @@ def _loaded(
         except AdjoinError:
             raise
         except ImportError as exc:  # transformers imports what a model needs when it is asked for
-            raise _unfit(source, exc) from exc
+            raise unfit(source, exc) from exc
         except Exception as exc:  # each of the three has its own errors for a name, a file, or a hub that is not there
             raise NotFound(f"{source} cannot load {name!r}: {exc}") from exc
     wanted = merged({"size": 224, "fit": "crop"} | own, given)
@@ -123,7 +123,7 @@ def _loaded(
 
 
 def _of_timm(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
-    timm = _package("timm", name)
+    timm = package("timm", name)
     network = timm.create_model(name, pretrained=pretrained, num_classes=0)
     said = timm.data.resolve_model_data_config(network)
     own = {
@@ -141,7 +141,7 @@ def _of_timm(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
 
 
 def _of_torchvision(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
-    models = _package("torchvision", name).models
+    models = package("torchvision", name).models
     try:
         maker, weights = models.get_model_builder(name), models.get_model_weights(name).DEFAULT
     except ValueError as exc:
@@ -159,7 +159,7 @@ def _of_torchvision(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
 
 
 def _without_last_layer(network: Any) -> Any:
-    torch = _torch()
+    torch = torch_itself()
     for head in ("fc", "classifier", "head", "heads"):  # where torchvision's families keep their last layer
         layers = getattr(network, head, None)
         if isinstance(layers, torch.nn.Linear):
@@ -172,7 +172,7 @@ def _without_last_layer(network: Any) -> Any:
 
 
 def _of_transformers(name: str, pretrained: bool) -> tuple[Any, dict[str, Any]]:
-    transformers = _package("transformers", name)
+    transformers = package("transformers", name)
     if pretrained:
         network = transformers.AutoModel.from_pretrained(name)
     else:
@@ -192,16 +192,17 @@ _READERS: Final[dict[str, Callable[[str, bool], tuple[Any, dict[str, Any]]]]] = 
 }  # fmt: skip
 
 
-def _package(package: str, name: str) -> Any:
+def package(source: str, name: str) -> Any:
+    """The package whose network is named. Raises MissingExtra, and Unsupported where it does not go with this PyTorch."""
     try:
-        return import_module(package)
+        return import_module(source)
     except ImportError as exc:
-        raise MissingExtra.of(package, "torch", f"The network {package}:{name}") from exc
+        raise MissingExtra.of(source, "torch", f"The network {source}:{name}") from exc
     except RuntimeError as exc:  # torchvision's compiled part, which timm needs too, is of another build of PyTorch
-        raise _unfit(package, exc) from exc
+        raise unfit(source, exc) from exc
 
 
-def _unfit(package: str, exc: Exception) -> Unsupported:
+def unfit(package: str, exc: Exception) -> Unsupported:
     return Unsupported(
         f"{package} is installed, but does not go with this PyTorch ({exc}). Install torch and torchvision of one build, "
         "such as both from PyTorch's index for CPUs, or export the network to ONNX."
@@ -209,7 +210,7 @@ def _unfit(package: str, exc: Exception) -> Unsupported:
 
 
 def _describer(network: Any, preparation: Preparation, normalize: bool) -> Describe:
-    torch = _torch()
+    torch = torch_itself()
 
     def describe(image: Any) -> Floats:
         with torch.inference_mode():
@@ -235,11 +236,11 @@ def digest_of(network: Any) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(_torch().uint8).numpy().tobytes())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch_itself().uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
-def _torch() -> Any:
+def torch_itself() -> Any:
     try:
         import torch
     except ImportError as exc:

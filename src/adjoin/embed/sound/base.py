@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from adjoin.embed.base import check_kind
-from adjoin.embed.contents import Identified, Lazy, check_list, each
+from adjoin.embed.contents import Described
 from adjoin.embed.sound import decode
-from adjoin.embed.workers import Workers
-from adjoin.errors import InvalidContent
 from adjoin.types import Item, Origin
 
 if TYPE_CHECKING:
     from adjoin.embed.identity import Identity
     from adjoin.embed.sound.decode import Clip
-    from adjoin.types import Content, Floats, Kind
+    from adjoin.types import Floats
 
 LONGEST_WHOLE_S, WINDOW_S = 15.0, 10.0
 
@@ -23,50 +20,29 @@ Describe: TypeAlias = "Callable[[Clip], Floats]"
 """A clip to a vector (dim,); called from several threads."""
 
 
-class SoundEmbedder(Identified):
+class SoundEmbedder(Described):
     """Sounds in, vectors out. A sound's vector is the same in any company, and for a document and a query.
 
     Items are paths, the bytes of files, (samples, rate), and windows of files {"path": …, "seconds": [start, end]}.
     """
 
     takes = "sound"
+    what = "sounds"
+    not_finite = "this sound's vector has NaN or infinity: are its samples far beyond 1?"
 
     def __init__(
         self, identity: Identity | Callable[[], Identity], load: Callable[[], Describe], *, workers: int | None = None
     ) -> None:
         """load: brings the describer into memory, by the first `embed`. workers: clips at once; the cores if None."""
-        super().__init__(identity)
-        self._describe = Lazy(load)
-        self._workers = Workers(workers)
+        super().__init__(identity, load, workers)
 
     @property
     def canary_items(self) -> tuple[Any, ...]:
         """A rising tone with overtones and pauses, always the same."""
         return (canary(),)
 
-    def embed(self, items: Sequence[Content], kind: Kind = "document") -> Floats:
-        """Vectors in the sounds' order, float32 of shape (len(items), dim).
-
-        Raises UnreadableFile or InvalidContent naming the first sound that cannot be read; then none is embedded.
-        Memory: the result, and some blocks of one clip a worker, however long it is.
-        """
-        import numpy as np
-
-        check_kind(kind)
-        sounds = check_list(items, "sounds")
-        vectors = np.empty((len(sounds), self.dim), np.float32)
-        if not sounds:
-            return vectors
-        describe = self._describe.get()
-
-        def one(place: int, item: Any) -> None:
-            vector = describe(decode.clip_of(item))
-            if not np.isfinite(vector).all():
-                raise InvalidContent("this sound's vector has NaN or infinity: are its samples far beyond 1?")
-            vectors[place] = vector
-
-        each(self._workers, sounds, one)
-        return vectors
+    def _read(self, item: Any) -> Any:
+        return decode.clip_of(item)
 
     def items_of(self, path: str) -> Iterator[Item]:
         """The file itself, or where it is longer than 15 s windows of 10 s every 5, so that a hit says where in it."""
@@ -83,14 +59,6 @@ class SoundEmbedder(Identified):
     def hash_of(self, item: Any) -> bytes:
         """16 bytes, equal for equal content and window, wherever the file lies."""
         return decode.hash_of(item)
-
-    def close(self) -> None:
-        """Let go of the network and the threads. A later call loads them again."""
-        self._describe.forget()
-        self._workers.close()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.identity})"
 
 
 def canary() -> tuple[Any, int]:
